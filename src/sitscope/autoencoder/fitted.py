@@ -1,0 +1,189 @@
+"""What was learned, and for which images? Embed, reconstruct, explain; save and load without pickle."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from jaxtyping import Float, Float32
+from pydantic import ValidationError
+from torch import Tensor
+
+from sitscope.attribution.gradslam import grad_slam
+from sitscope.autoencoder.network import Autoencoder, Settings, as_tensor, scaled
+from sitscope.errors import BadInput
+
+SCHEMA = 1
+"""Version of the model folder; a reader refuses those it does not know."""
+
+BATCH = 512
+"""Series embedded at once: small enough for the activations to stay in cache."""
+
+
+@runtime_checkable
+class Values(Protocol):
+    """Series (n, c, t): a numpy array, or an xarray.DataArray whose dates and bands are then checked."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A trained autoencoder with all that is needed to apply it: scaling, dates and bands."""
+
+    network: Autoencoder
+    """In evaluation mode, its parameters frozen."""
+    settings: Settings
+    mean: Float32[np.ndarray, " c"]
+    """Mean of each band over the training series, in the units of the cube."""
+    std: Float32[np.ndarray, " c"]
+    """Standard deviation of each band, likewise."""
+    dates: np.ndarray
+    """datetime64[ns] (t,), the acquisitions it was trained on."""
+    bands: tuple[str, ...]
+    units: str
+    """Units of the series: dB for backscatter, 1 for anything else."""
+    losses: dict[str, list[float]]
+    """Mean squared error of z-scores per epoch: train, validation."""
+    best_epoch: int
+    """The epoch, from 1, whose weights were kept."""
+    seed: int
+
+    def embed(self, x: Values) -> Float32[np.ndarray, "n d"]:
+        """Embedding (n, d) of series x (n, c, t) in the units of the cube. Raises BadInput for other dates or bands."""
+        with torch.no_grad():
+            parts = [self.network.encoder(z) for z in self._scaled(x)]
+        return torch.cat(parts).cpu().numpy() if parts else np.empty((0, self.settings.dims), np.float32)
+
+    def reconstruct(self, x: Values) -> Float32[np.ndarray, "n c t"]:
+        """Series (n, c, t) as the network gives them back, in the units of the cube."""
+        with torch.no_grad():
+            parts = [self.network(z).cpu().numpy() for z in self._scaled(x)]
+        z = np.concatenate(parts) if parts else np.empty((0, len(self.bands), len(self.dates)), np.float32)
+        return z * self.std[:, None] + self.mean[:, None]
+
+    def explain(self, x: Values, **options: Any) -> Float32[np.ndarray, "n d t"]:
+        """Grad-SLAM importance (n, d, t) of each date for each embedding dimension, layers scaled and merged.
+
+        Options are those of `sitscope.attribution.gradslam.grad_slam`; the defaults are the letter's Eqs. 3-4.
+        With the default scaling and merge an importance lies in [-1, 1].
+        """
+        parts = [grad_slam(self.network.encoder, z, **options).merged.cpu().numpy() for z in self._scaled(x)]
+        return np.concatenate(parts) if parts else np.empty((0, self.settings.dims, len(self.dates)), np.float32)
+
+    def check(self, dates: np.ndarray, bands: tuple[str, ...], units: str) -> None:
+        """Raise BadInput, with both facts, unless the images are of the dates, bands and units of the training."""
+        if tuple(bands) != self.bands:
+            raise BadInput(
+                "images",
+                f"the images have bands {', '.join(bands)}, the model was trained on {', '.join(self.bands)}. "
+                "Select and order the bands alike, or train again.",
+            )
+        if units != self.units:
+            raise BadInput("images", f"the images are in {units}, the model was trained in {self.units}. Convert them.")
+        there, wanted = (np.asarray(d).astype("datetime64[D]") for d in (dates, self.dates))
+        if len(there) != len(wanted) or (there != wanted).any():
+            raise BadInput("images", _other_dates(there, wanted))
+
+    def _scaled(self, x: Values) -> Iterator[Float[Tensor, "n c t"]]:
+        """z-scores in batches, on the network's device."""
+        if hasattr(x, "time") and hasattr(x, "band"):
+            self.check(np.asarray(x.time), tuple(map(str, np.asarray(x.band))), str(x.attrs.get("units", self.units)))
+        values = np.asarray(x, dtype=np.float32)
+        if values.ndim != 3 or values.shape[1:] != (len(self.bands), len(self.dates)):
+            raise BadInput(
+                "series",
+                f"series of shape {values.shape} do not fit the model, which reads (n, {len(self.bands)} bands, "
+                f"{len(self.dates)} dates). Bring the axes into this order, or train again.",
+            )
+        device = next(self.network.parameters()).device
+        mean, std = as_tensor(self.mean, device), as_tensor(self.std, device)
+        return (scaled(as_tensor(values[i : i + BATCH], device), mean, std) for i in range(0, len(values), BATCH))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write weights.safetensors and model.json into the folder, which is made where it is missing."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = safetensors.torch.save({k: v.cpu() for k, v in self.network.state_dict().items()})
+        facts = {
+            "schema": SCHEMA,
+            "sha256": hashlib.sha256(weights).hexdigest(),
+            "settings": self.settings.model_dump(mode="json"),
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+            "dates": np.datetime_as_string(self.dates).tolist(),
+            "bands": list(self.bands),
+            "units": self.units,
+            "losses": self.losses,
+            "best_epoch": self.best_epoch,
+            "seed": self.seed,
+        }
+        (folder / "weights.safetensors").write_bytes(weights)
+        (folder / "model.json").write_text(json.dumps(facts, indent=1))
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Fitted":
+        """Read what `save` wrote. Raises BadInput when files are missing, damaged, or of an unknown schema."""
+        folder = Path(folder)
+        try:
+            facts = json.loads((folder / "model.json").read_text())
+            weights = (folder / "weights.safetensors").read_bytes()
+            if facts["schema"] != SCHEMA:
+                raise BadInput(
+                    "model",
+                    f"{folder} has schema {facts['schema']}, this version reads {SCHEMA}. "
+                    "Install the version that wrote it.",
+                )
+            if hashlib.sha256(weights).hexdigest() != facts["sha256"]:
+                raise BadInput(
+                    "model", f"the weights in {folder} are not those that model.json names (sha256). Copy it again."
+                )
+            settings = Settings(**facts["settings"])
+            network = Autoencoder(len(facts["bands"]), len(facts["dates"]), settings)
+            network.load_state_dict(safetensors.torch.load(weights))
+            return cls(
+                network=network.eval().requires_grad_(False),
+                settings=settings,
+                mean=np.array(facts["mean"], np.float32),
+                std=np.array(facts["std"], np.float32),
+                dates=np.array(facts["dates"], "datetime64[ns]"),
+                bands=tuple(facts["bands"]),
+                units=facts["units"],
+                losses=facts["losses"],
+                best_epoch=facts["best_epoch"],
+                seed=facts["seed"],
+            )
+        except (
+            OSError,
+            KeyError,
+            TypeError,
+            ValidationError,
+            json.JSONDecodeError,
+            RuntimeError,
+            safetensors.SafetensorError,
+        ) as error:
+            raise BadInput(
+                "model", f"{folder} holds no model that can be read ({error}). Name the model folder of a run."
+            ) from error
+
+
+def _other_dates(there: np.ndarray, wanted: np.ndarray) -> str:
+    missing, more = np.setdiff1d(wanted, there), np.setdiff1d(there, wanted)
+    first = (
+        f"first missing: {missing[0]}"
+        if len(missing)
+        else f"first that it does not know: {more[0]}"
+        if len(more)
+        else "their order differs"
+    )
+    return (
+        f"the images have {len(there)} dates, the model was trained on {len(wanted)}; {first}. "
+        "Select the model's dates with cube.sel(time=fitted.dates), or train again."
+    )

@@ -1,0 +1,137 @@
+"""Which network turns a season into a few numbers, and back?"""
+
+from collections import OrderedDict
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from torch import Tensor, nn
+
+from sitscope.errors import BadInput
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "relu": nn.ReLU, "gelu": nn.GELU}
+
+
+class Settings(BaseModel):
+    """The autoencoder and its training. The defaults are the letter's authors' network of 2022, embedding in 2-D.
+
+    Each block of the encoder is convolution, max-pooling, activation, in this order; dense layers follow, and the
+    decoder is dense only (Di Martino et al. 2023, DOI 10.1109/LGRS.2023.3302906, Section II.A).
+
+    >>> Settings(dims=8).dims
+    8
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dims: PositiveInt = 2
+    """Dimensions of the embedding."""
+    filters: tuple[PositiveInt, ...] = Field((64, 128, 256), min_length=1)
+    """Feature maps of each convolution; their number is the depth."""
+    kernels: tuple[PositiveInt, ...] = (7, 5, 3)
+    """Dates that each convolution sees at once."""
+    strides: tuple[PositiveInt, ...] = (1, 1, 1)
+    """Steps of each convolution, in dates."""
+    pooling: tuple[PositiveInt, ...] = (2, 2, 2)
+    """Dates merged by the max-pooling after each convolution; 1 means none."""
+    padding: Literal["same", "valid"] = "same"
+    """Zeros around the season, or none."""
+    activation: Literal["elu", "relu", "gelu"] = "elu"
+    hidden: tuple[PositiveInt, ...] = (128, 64)
+    """Widths of the dense layers between convolutions and embedding; the decoder has them in reverse."""
+
+    epochs: PositiveInt = 60
+    batch: PositiveInt = 256
+    """Series per training step."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Step of Adam; it falls to a hundredth of this along half a cosine, which steadies runs of different seeds."""
+    validation: float = Field(0.1, gt=0, lt=1)
+    """Share of the training fields that only tell when to stop."""
+    patience: PositiveInt = 10
+    """Epochs without a better validation loss after which training stops."""
+
+    @model_validator(mode="after")
+    def _one_entry_for_each_convolution(self) -> "Settings":
+        for name in ("kernels", "strides", "pooling"):
+            if len(getattr(self, name)) != len(self.filters):
+                raise ValueError(
+                    f"{name} has {len(getattr(self, name))} entries and filters {len(self.filters)}; "
+                    "give one of each for every convolution"
+                )
+        if self.padding == "same" and any(k % 2 == 0 for k in self.kernels):
+            raise ValueError(f"kernels {self.kernels} must be odd with padding 'same'; choose odd ones, or 'valid'")
+        return self
+
+
+class Autoencoder(nn.Module):
+    """Encoder of convolutions and dense layers, decoder of dense layers. In and out: scaled series (n, c, t)."""
+
+    def __init__(self, bands: int, dates: int, settings: Settings) -> None:
+        super().__init__()
+        cells = cells_left(dates, settings)
+        act = ACTIVATIONS[settings.activation]
+        blocks: OrderedDict[str, nn.Module] = OrderedDict()
+        channels = (bands, *settings.filters)
+        for i, (before, after) in enumerate(pairwise(channels)):
+            k = settings.kernels[i]
+            pad = k // 2 if settings.padding == "same" else 0
+            blocks[f"conv{i + 1}"] = nn.Conv1d(before, after, k, stride=settings.strides[i], padding=pad)
+            if settings.pooling[i] > 1:
+                blocks[f"pool{i + 1}"] = nn.MaxPool1d(settings.pooling[i])
+            blocks[f"activation{i + 1}"] = act()
+        blocks["flatten"] = nn.Flatten()
+        widths = (channels[-1] * cells, *settings.hidden, settings.dims)
+        self.encoder = nn.Sequential(blocks | _dense(widths, act))
+        self.decoder = nn.Sequential(
+            _dense((*widths[:0:-1], bands * dates), act) | {"series": nn.Unflatten(1, (bands, dates))}
+        )
+
+    def forward(self, x: Float[Tensor, "n c t"]) -> Float[Tensor, "n c t"]:
+        """Reconstruct scaled series through their embedding."""
+        return self.decoder(self.encoder(x))
+
+
+def _dense(widths: tuple[int, ...], act: type[nn.Module]) -> "OrderedDict[str, nn.Module]":
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for i, (before, after) in enumerate(pairwise(widths)):
+        if i:
+            layers[f"dense_activation{i}"] = act()
+        layers[f"dense{i + 1}"] = nn.Linear(before, after)
+    return layers
+
+
+def cells_left(dates: int, settings: Settings) -> int:
+    """How many cells the last block has when the season has this many dates.
+
+    Raises BadInput when a convolution or a pooling is left with nothing.
+    """
+    t = dates
+    for i, k in enumerate(settings.kernels):
+        pad = k // 2 if settings.padding == "same" else 0
+        t = (t + 2 * pad - k) // settings.strides[i] + 1
+        t //= settings.pooling[i]
+        if t < 1:
+            raise BadInput(
+                "settings",
+                f"{dates} dates are too few for this network: convolution {i + 1} (kernel {k}, stride "
+                f"{settings.strides[i]}, pooling {settings.pooling[i]}) leaves no cell. "
+                "Give more dates, or fewer blocks, less pooling, or padding 'same'.",
+            )
+    return t
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers training chose."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def scaled(x: Float[Tensor, "n c t"], mean: Float[Tensor, " c"], std: Float[Tensor, " c"]) -> Float[Tensor, "n c t"]:
+    """z-scores per band: (x - mean) / std, without units."""
+    return (x - mean[:, None]) / std[:, None]
+
+
+def as_tensor(values: object, device: torch.device) -> Tensor:
+    """float32 on the device, without a copy where none is needed."""
+    return torch.as_tensor(values, dtype=torch.float32, device=device)

@@ -1,0 +1,140 @@
+"""Which class does each cluster of the embedding stand for, and how clear was the vote?"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, Shaped
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from sitscope.errors import BadInput
+
+CHUNK = 1 << 18
+"""Embeddings assigned at once, so that the distances stay small."""
+
+Assign = Callable[[Int[np.ndarray, "k m"]], Int[np.ndarray, " k"]]
+"""From votes (clusters, classes) to the class of each cluster; -1 for none."""
+
+
+def majority(votes: Int[np.ndarray, "k m"]) -> Int[np.ndarray, " k"]:
+    """Each cluster takes the class with most votes in it, as in the letter; -1 where nobody voted.
+
+    >>> majority(np.array([[3, 1], [0, 2], [0, 0]]))
+    array([ 0,  1, -1])
+    """
+    return np.where(votes.sum(axis=1) > 0, votes.argmax(axis=1), -1)
+
+
+def one_to_one(votes: Int[np.ndarray, "k m"]) -> Int[np.ndarray, " k"]:
+    """The pairing of clusters and classes that keeps most votes, each used at most once; -1 for clusters left over.
+
+    The optimal assignment behind "clustering accuracy". Majority would give both clusters here to the first class:
+
+    >>> one_to_one(np.array([[9, 1], [5, 4]]))
+    array([0, 1])
+    """
+    assigned = np.full(len(votes), -1)
+    clusters, classes = linear_sum_assignment(votes, maximize=True)
+    voted = votes[clusters, classes] > 0
+    assigned[clusters[voted]] = classes[voted]
+    return assigned
+
+
+@dataclass(frozen=True, eq=False)
+class Codebook:
+    """Clusters of the embedding, and the class that each one stands for."""
+
+    centres: Float32[np.ndarray, "k d"]
+    """Centres of the clusters, in embedding units; the first holds most of the training series."""
+    votes: Int[np.ndarray, "k m"]
+    """Labelled training series per cluster and class: the whole table, not only its winner."""
+    classes: tuple[str, ...]
+    """Names of the m classes, sorted."""
+    assigned: Int[np.ndarray, " k"]
+    """Position in `classes` of each cluster's class; -1 where no labelled series fell into it."""
+
+    def cluster(self, embedding: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
+        """The nearest centre of each embedding, in chunks."""
+        e = np.asarray(embedding, np.float32)
+        parts = [_squared_distance(e[i : i + CHUNK], self.centres).argmin(axis=1) for i in range(0, len(e), CHUNK)]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def classify(self, embedding: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
+        """The class of each embedding, as a position in `classes`; -1 where its cluster has none."""
+        return self.assigned[self.cluster(embedding)]
+
+    def save(self, path: str | Path) -> Path:
+        """Write as JSON."""
+        facts = {name: getattr(self, name).tolist() for name in ("centres", "votes", "assigned")}
+        Path(path).write_text(json.dumps(facts | {"classes": list(self.classes)}, indent=1))
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Codebook":
+        """Read what `save` wrote. Raises BadInput when it is missing or damaged."""
+        try:
+            facts = json.loads(Path(path).read_text())
+            centres = np.array(facts["centres"], np.float32)
+            votes, assigned = np.array(facts["votes"], np.int64), np.array(facts["assigned"], np.int64)
+            return cls(centres, votes, tuple(facts["classes"]), assigned)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise BadInput("model", f"{path} holds no codebook ({error}). Name the folder of a whole run.") from error
+
+
+def fit_codebook(
+    embedding: Float[np.ndarray, "n d"],
+    label: Shaped[np.ndarray, " n"],
+    *,
+    clusters: int | None = None,
+    assign: Assign = majority,
+    seed: int = 0,
+    subsample: int = 100_000,
+) -> Codebook:
+    """k-means on a subsample of the embeddings, all assigned, then a vote of the labelled ones in each cluster.
+
+    embedding (n, d); label (n,) names, "" for unlabelled series, which shape clusters but do not vote. `clusters` is
+    the number of classes unless given. Raises BadInput for fewer than two classes and for more clusters than series.
+
+    >>> e = np.array([[0.0], [0.1], [5.0], [5.1]], np.float32)
+    >>> book = fit_codebook(e, np.array(["rye", "rye", "oat", ""]), clusters=2)
+    >>> [book.classes[i] for i in book.classify(e)]
+    ['rye', 'rye', 'oat', 'oat']
+    """
+    label = np.asarray(label).astype(str)
+    classes = tuple(sorted(set(label.tolist()) - {""}))
+    if len(classes) < 2:
+        raise BadInput("label", f"clusters cannot vote for one class only ({', '.join(classes) or 'none'}). Label two.")
+    clusters = len(classes) if clusters is None else clusters
+    if not 1 <= clusters <= len(embedding):
+        raise BadInput(
+            "clusters",
+            f"{clusters} clusters cannot be made of {len(embedding)} series. "
+            f"Ask for 2 to {len(embedding)}, or add fields.",
+        )
+    rng = np.random.default_rng(seed)
+    some = embedding if len(embedding) <= subsample else embedding[rng.choice(len(embedding), subsample, replace=False)]
+    with threadpool_limits(1):  # sums in one order only: the same centres on any number of cores
+        fitted = KMeans(clusters, n_init=10, random_state=seed).fit(np.asarray(some, np.float32))
+    order = np.argsort(-np.bincount(fitted.labels_, minlength=clusters), kind="stable")
+    centres = fitted.cluster_centers_[order].astype(np.float32)
+    book = Codebook(centres, np.zeros((clusters, len(classes)), np.int64), classes, np.full(clusters, -1))
+    votes = _vote(book.cluster(embedding), label, clusters, classes)
+    return Codebook(centres, votes, classes, assign(votes))
+
+
+def _vote(
+    cluster: Int[np.ndarray, " n"], label: Shaped[np.ndarray, " n"], clusters: int, classes: tuple[str, ...]
+) -> Int[np.ndarray, "k m"]:
+    votes = np.zeros((clusters, len(classes)), np.int64)
+    voters = label != ""
+    np.add.at(votes, (cluster[voters], np.searchsorted(classes, label[voters])), 1)
+    return votes
+
+
+def _squared_distance(e: Float32[np.ndarray, "n d"], centres: Float32[np.ndarray, "k d"]) -> Float32[np.ndarray, "n k"]:
+    """Without |e|^2, which is the same for every centre."""
+    return (centres**2).sum(axis=1) - 2 * e @ centres.T

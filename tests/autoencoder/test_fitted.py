@@ -1,0 +1,95 @@
+"""A model is applied only to what it was trained on, and comes back from disk the same."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from sitscope.autoencoder.fitted import Fitted
+from sitscope.autoencoder.network import Settings
+from sitscope.autoencoder.training import fit
+from sitscope.errors import BadInput
+
+
+@pytest.fixture(scope="module")
+def fitted(series: xr.Dataset, small: Settings) -> Fitted:
+    return fit(series, small)
+
+
+def test_embedding_is_the_encoder_on_z_scores(fitted: Fitted, series: xr.Dataset) -> None:
+    x = series.x.values
+    z = (x - fitted.mean[:, None]) / fitted.std[:, None]
+    slow = torch.cat([fitted.network.encoder(torch.tensor(one)[None]) for one in z])
+    np.testing.assert_allclose(fitted.embed(x), slow.numpy(), atol=1e-5)
+
+
+def test_importance_has_an_entry_for_each_dimension_and_date(fitted: Fitted, series: xr.Dataset) -> None:
+    importance = fitted.explain(series.x.values)
+    assert importance.shape == (200, 2, 12)
+    assert np.abs(importance).max() <= 1
+    assert np.abs(importance).max() > 0
+
+
+def test_a_saved_model_comes_back_the_same(fitted: Fitted, series: xr.Dataset, tmp_path: Path) -> None:
+    back = Fitted.load(fitted.save(tmp_path / "model"))
+    np.testing.assert_array_equal(back.embed(series.x.values), fitted.embed(series.x.values))
+    assert (back.settings, back.bands, back.units, back.losses) == (
+        fitted.settings,
+        fitted.bands,
+        fitted.units,
+        fitted.losses,
+    )
+    np.testing.assert_array_equal(back.dates, fitted.dates)
+
+
+def test_no_series_give_empty_results(fitted: Fitted) -> None:
+    none = np.empty((0, 2, 12), np.float32)
+    assert fitted.embed(none).shape == (0, 2)
+    assert fitted.explain(none).shape == (0, 2, 12)
+
+
+def test_other_dates_are_refused_with_both_facts(fitted: Fitted, series: xr.Dataset) -> None:
+    with pytest.raises(BadInput, match="images have 11 dates, the model was trained on 12; first missing: 2017-01-15"):
+        fitted.embed(series.x.isel(time=[0, 1, *range(3, 12)]))
+    later = series.x.assign_coords(time=series.time + np.timedelta64(365, "D"))
+    with pytest.raises(BadInput, match="first missing: 2017-01-03"):
+        fitted.embed(later)
+
+
+def test_other_bands_are_refused_with_both_facts(fitted: Fitted, series: xr.Dataset) -> None:
+    with pytest.raises(BadInput, match="images have bands VH, VV, the model was trained on VV, VH"):
+        fitted.embed(series.x.isel(band=[1, 0]))
+
+
+def test_other_units_are_refused(fitted: Fitted) -> None:
+    with pytest.raises(BadInput, match="images are in linear, the model was trained in dB"):
+        fitted.check(fitted.dates, fitted.bands, "linear")
+
+
+def test_axes_in_another_order_are_refused(fitted: Fitted, series: xr.Dataset) -> None:
+    with pytest.raises(BadInput, match=r"shape \(200, 12, 2\) do not fit"):
+        fitted.embed(series.x.values.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("damage", ["missing", "weights", "json", "schema", "key"])
+def test_a_damaged_model_is_refused(fitted: Fitted, tmp_path: Path, damage: str) -> None:
+    folder = fitted.save(tmp_path / "model")
+    facts = json.loads((folder / "model.json").read_text())
+    match damage:
+        case "missing":
+            (folder / "weights.safetensors").unlink()
+        case "weights":
+            raw = bytearray((folder / "weights.safetensors").read_bytes())
+            raw[-1] ^= 1
+            (folder / "weights.safetensors").write_bytes(raw)
+        case "json":
+            (folder / "model.json").write_text("{")
+        case "schema":
+            (folder / "model.json").write_text(json.dumps(facts | {"schema": 99}))
+        case "key":
+            (folder / "model.json").write_text(json.dumps({k: v for k, v in facts.items() if k != "bands"}))
+    with pytest.raises(BadInput, match="model: "):
+        Fitted.load(folder)
