@@ -1,0 +1,1 @@
+"""A scene whose key dates are known by construction."""

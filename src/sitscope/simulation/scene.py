@@ -1,0 +1,135 @@
+"""A Sentinel-1 scene whose answer is known: what was sown where, and which dates part which crops.
+
+Shapes: f fields, t dates, 2 polarisations (VV, VH), an image of y by x pixels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import rioxarray  # noqa: F401  (gives .rio)
+import xarray as xr
+from jaxtyping import Float32, Float64
+from rasterio.transform import from_origin
+
+from sitscope.errors import BadInput
+from sitscope.simulation.backscatter import POLARISATIONS, render
+from sitscope.simulation.crops import CROPS, DATES, EPOCH, VERGE, Crop
+from sitscope.simulation.layout import Layout, lay_out
+from sitscope.simulation.season import LEAST_FIELDS, Season, Weather, draw_season, draw_weather, share_out
+from sitscope.simulation.sensor import acquire
+from sitscope.simulation.truth import separability
+
+CRS = "EPSG:32629"
+CORNER = (752_000.0, 4_098_000.0)
+"""Left and top of the image, m: the lower Guadalquivir."""
+PIXEL_M = 10.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Images, fields and truth of one simulated year."""
+
+    cube: xr.DataArray
+    """(time, band, y, x) sigma0, dB, float32; NaN on tracks and canals."""
+    fields: gpd.GeoDataFrame
+    """field_id, crop, geometry."""
+    truth: pd.DataFrame
+    """class_a, class_b, date, jm: how well each date parts each pair of crops; see `separability`."""
+    calendar: pd.DataFrame
+    """field_id, crop, and the dates sow, full, fade, clear of each field."""
+    clean_db: Float64[np.ndarray, "2 f t"]
+    """Each field without noise, dB."""
+    seed: int
+
+
+def simulate(
+    fields: int = 600,
+    field_px: float = 16.0,
+    enl: float = 20.0,
+    seed: int = 0,
+    crops: tuple[Crop, ...] = CROPS,
+    progress: Callable[[int, int], object] | None = None,
+) -> Scene:
+    """Simulate 61 acquisitions of 2017 in VV and VH over an irrigated plain with 16 crops.
+
+    fields: how many; each crop gets its share, and three at least.
+    field_px: mean side of a field, pixels of 10 m.
+    enl: equivalent number of looks, 15 to 30 for images as one usually prepares them.
+    seed: of weather, calendar, layout and speckle.
+    crops: what grows; replace one to see what its calendar does to the rest.
+    progress: called with (dates done, dates).
+
+    Raises BadInput where no scene can be made of that.
+
+    >>> scene = simulate(fields=48, field_px=8)
+    >>> scene.cube.dims, scene.fields.crop.nunique()
+    (('time', 'band', 'y', 'x'), 16)
+    """
+    _check(fields, field_px, enl, seed, crops)
+    layout_rng, season_rng, speckle_rng = (np.random.default_rng([seed, i]) for i in range(3))
+    crop = layout_rng.permutation(np.repeat(np.arange(len(crops)), share_out(fields, crops)))
+    layout = lay_out(fields, field_px, layout_rng)
+    weather = draw_weather(season_rng)
+    season = draw_season(crop, crops, season_rng)
+    verge = draw_season(np.zeros(1, dtype=np.int64), (VERGE,), season_rng)
+    days = (DATES - EPOCH) / np.timedelta64(1, "D")
+    clean = render(season, weather, days)
+    ground = np.concatenate([clean, render(verge, weather, days)], axis=1)  # the verge is field -1
+    cube = _cube(acquire(ground, layout.label, enl, speckle_rng, progress))
+    return Scene(
+        cube=cube,
+        fields=_fields(layout, season),
+        truth=separability(crops, weather, days, enl, seed),
+        calendar=_calendar(season),
+        clean_db=10 * np.log10(clean),
+        seed=seed,
+    )
+
+
+def _check(fields: int, field_px: float, enl: float, seed: int, crops: tuple[Crop, ...]) -> None:
+    if fields < LEAST_FIELDS * len(crops):
+        raise BadInput(
+            "fields",
+            f"{fields} fields are too few for {len(crops)} crops; each needs {LEAST_FIELDS} to be learned and tested. "
+            f"Ask for {LEAST_FIELDS * len(crops)} or more.",
+        )
+    if not field_px >= 4:
+        raise BadInput("field_px", f"a field of {field_px} pixels a side is all edge. Ask for 4 or more.")
+    if not enl >= 1:
+        raise BadInput("enl", f"{enl} looks: one look is the least there is. Images are usually prepared to 15 to 30.")
+    if seed < 0:
+        raise BadInput("seed", f"{seed} is negative. Give 0 or more.")
+
+
+def _cube(images: Float32[np.ndarray, "t 2 y x"]) -> xr.DataArray:
+    _, _, height, width = images.shape
+    left, top = CORNER
+    cube = xr.DataArray(
+        images,
+        dims=("time", "band", "y", "x"),
+        coords={
+            "time": DATES,
+            "band": list(POLARISATIONS),
+            "y": top - PIXEL_M * (np.arange(height) + 0.5),
+            "x": left + PIXEL_M * (np.arange(width) + 0.5),
+        },
+        name="backscatter",
+        attrs={"units": "dB"},
+    )
+    cube = cube.rio.write_crs(CRS).rio.write_transform(from_origin(left, top, PIXEL_M, PIXEL_M))
+    return cube.rio.write_nodata(np.nan)
+
+
+def _fields(layout: Layout, season: Season) -> gpd.GeoDataFrame:
+    columns = {"field_id": np.arange(1, len(season.crop) + 1), "crop": season.names}
+    return gpd.GeoDataFrame(columns, geometry=layout.polygons(*CORNER, PIXEL_M), crs=CRS)
+
+
+def _calendar(season: Season) -> pd.DataFrame:
+    dates = {
+        k: EPOCH + (getattr(season, k) * 86400e9).astype("timedelta64[ns]") for k in ("sow", "full", "fade", "clear")
+    }
+    return pd.DataFrame({"field_id": np.arange(1, len(season.crop) + 1), "crop": season.names, **dates})
