@@ -1,0 +1,189 @@
+"""Which dates made this embedding? Grad-SLAM, for every layer and every dimension from one forward pass.
+
+Method: T. Di Martino, R. Guinvarc'h, L. Thirion-Lefevre, E. Colin, "Grad-SLAM: Explaining Convolutional Autoencoders'
+Latent Space of Satellite Image Time Series", IEEE GRSL 20, 2023, DOI 10.1109/LGRS.2023.3302906, Eqs. 3 and 4.
+
+n series, c bands, t dates, d embedding dimensions, k filters, t_layer cells of a layer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from . import merging, taps
+
+Alpha = Callable[[Float[Tensor, "n k t"], Float[Tensor, "n k t"]], Float[Tensor, "n t"]]
+"""(de^d/dA, A) of one layer and one dimension -> the layer's map for that dimension."""
+
+
+_DIFFERENT_IN_TRAINING = (_BatchNorm, _DropoutNd, nn.RReLU)
+
+
+def letter(gradient: Float[Tensor, "n k t"], activation: Float[Tensor, "n k t"]) -> Float[Tensor, "n t"]:
+    """Eq. 3, L_t = sum_k alpha_k A_t^k, with the weights of Eq. 4, alpha_k = (1/t) sum_t de/dA_t^k."""
+    alpha = gradient.mean(-1)  # (n, k)
+    return torch.einsum("nk,nkt->nt", alpha, activation)
+
+
+def element_wise(gradient: Float[Tensor, "n k t"], activation: Float[Tensor, "n k t"]) -> Float[Tensor, "n t"]:
+    """L_t = sum_k de/dA_t^k A_t^k: each cell keeps its own weight (HiResCAM)."""
+    return torch.einsum("nkt,nkt->nt", gradient, activation)
+
+
+def gradient_only(gradient: Float[Tensor, "n k t"], activation: Float[Tensor, "n k t"]) -> Float[Tensor, "n t"]:
+    """L_t = sum_k de/dA_t^k: where the embedding is sensitive, whatever the activation."""
+    return gradient.sum(1)
+
+
+def activation_only(gradient: Float[Tensor, "n k t"], activation: Float[Tensor, "n k t"]) -> Float[Tensor, "n t"]:
+    """L_t = (1/k) sum_k A_t^k: a control that ignores the dimension (LaFAM). A good map must differ from it."""
+    return activation.mean(1)
+
+
+@dataclass(frozen=True)
+class GradSlam:
+    """What `grad_slam` found, on the device and in the dtype of the series."""
+
+    maps: dict[str, Float[Tensor, "n d _"]]
+    """By layer, in running order: L_t^d of Eq. 3 (n, d, t_layer), neither scaled nor upsampled, in embedding units."""
+    merged: Float[Tensor, "n d t"]
+    """One value per date. With the default choices a contribution in [-1, 1]."""
+    embedding: Float[Tensor, "n d"]
+    """e, from the same forward pass."""
+    tapped: dict[str, str]
+    """By layer: the module whose output was read as its feature maps."""
+
+
+def grad_slam(
+    encoder: nn.Module,
+    x: Float[Tensor, "n c t"],
+    layers: taps.Layers = None,
+    *,
+    tap: taps.Tap = taps.block_output,
+    alpha: Alpha = letter,
+    scale: merging.Scale = merging.max_abs,
+    upsample: merging.Upsample = merging.linear,
+    merge: merging.Merge = merging.mean,
+    sign: merging.Sign = merging.signed,
+    batch: int = 256,
+) -> GradSlam:
+    """How much each date contributes to each embedding dimension: Eqs. 3 and 4 of DOI 10.1109/LGRS.2023.3302906.
+
+        alpha_k^d = (1/t) sum_t de^d/dA_t^k    (4)
+        L_t^d     = sum_k alpha_k^d A_t^k      (3)   signed, without ReLU
+
+    for every layer; then each layer's map is scaled, brought to the dates, and merged with the others'. All layers and
+    dimensions share one forward pass per batch. The encoder is left as it was: hooks, flags, gradients, parameters.
+
+    Args:
+        encoder: any module that maps series (n, c, t) to embeddings (n, d) with 1-D convolutions. Batch-norm and
+            dropout must be in eval mode.
+        x: series, as the encoder takes them (scaled, not in dB, if it was trained so).
+        layers: every convolution that runs (None), names or modules, or a function that selects among the names of the
+            convolutions in running order, such as `taps.last`. A module that is no convolution is read at its own
+            output.
+        tap: where in a convolution's block the feature maps A are read: `taps.block_output` (what feeds the next
+            layer), `taps.convolution_output`, `taps.pool_output`. What a block is: see `taps`.
+        alpha: `letter` (Eqs. 3 and 4), `element_wise`, `gradient_only`, `activation_only`.
+        scale: `merging.max_abs`, `min_max`, `l1`, `l2`, `none`: per series, dimension and layer.
+        upsample: `merging.linear`, `linear_aligned`, `nearest`: from a layer's cells to the dates.
+        merge: `merging.mean`, `total`, `maximum`, `product`: over layers.
+        sign: `merging.signed`, `absolute_after`, `absolute_before` (the merge), `positive`, `negative`.
+        batch: series at a time. The result does not depend on it, the speed does: small batches stay in cache.
+
+    Raises:
+        TypeError: the encoder is no module, x no floating-point tensor, the embedding no tensor, or `layers` names
+            something that is neither name nor module.
+        ValueError: x is not (n, c, t); the embedding is not (n, d); no convolution ran; a layer is unknown, did not
+            run, ran twice, gives no (n, k, t), or does not influence the embedding; the tap found nothing in a block;
+            batch-norm or dropout in train mode.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> _ = torch.manual_seed(0)
+        >>> encoder = nn.Sequential(nn.Conv1d(2, 4, 3), nn.MaxPool1d(2), nn.ELU(), nn.Flatten(), nn.Linear(24, 3))
+        >>> found = grad_slam(encoder, torch.randn(10, 2, 14))
+        >>> found.merged.shape, found.embedding.shape
+        (torch.Size([10, 3, 14]), torch.Size([10, 3]))
+        >>> {layer: tuple(cells.shape) for layer, cells in found.maps.items()}, found.tapped
+        ({'0': (10, 3, 6)}, {'0': '2'})
+    """
+    _check(encoder, x, batch)
+    wanted, select = taps.chosen(encoder, layers)
+    merged, embeddings = [], []
+    maps: dict[str, list[Tensor]] = {}
+    tapped: dict[str, str] = {}
+    # both, since inference mode records nothing even where gradients are enabled
+    with torch.inference_mode(False), torch.enable_grad():
+        for part in torch.split(x, batch):
+            with taps.reading(encoder, wanted, tap, len(part)) as heard:
+                # a copy that autograd follows and that is no leaf, so that the encoder may write into it
+                e = encoder(part.detach().clone().requires_grad_().clone())
+            _check_embedding(e, len(part))
+            found = heard.found(select)
+            cells = _cells(e, found, alpha)
+            dates = torch.stack([upsample(scale(cell), x.shape[2], layer) for layer, cell in cells.items()])
+            merged.append(sign(dates, merge))  # (l, n, d, t) -> (n, d, t)
+            embeddings.append(e.detach())
+            for layer, cell in cells.items():
+                maps.setdefault(layer, []).append(cell)
+            tapped = {layer: read.module for layer, read in found.items()}
+        return GradSlam({k: torch.cat(v) for k, v in maps.items()}, torch.cat(merged), torch.cat(embeddings), tapped)
+
+
+def _cells(
+    e: Float[Tensor, "n d"], found: dict[str, taps.FeatureMap], alpha: Alpha
+) -> dict[str, Float[Tensor, "n d _"]]:
+    """L_t^d of every layer: one backward pass per dimension, which serves all layers at once."""
+    edges = [read.edge for read in found.values()]
+    dimensions: dict[str, list[Tensor]] = {layer: [] for layer in found}
+    d = e.shape[1]
+    for i in range(d):
+        seed = torch.zeros_like(e)
+        seed[:, i] = 1  # de^i/de; each series' embedding depends on its own maps only
+        gradients = torch.autograd.grad(e, edges, seed, retain_graph=i < d - 1, allow_unused=True)
+        for (layer, read), gradient in zip(found.items(), gradients, strict=True):
+            if gradient is None:
+                raise ValueError(f"layer {layer!r} does not influence the embedding. Leave it out of layers.")
+            dimensions[layer].append(alpha(gradient, read.values))
+    return {layer: torch.stack(rows, dim=1) for layer, rows in dimensions.items()}  # d times (n, t_layer)
+
+
+def _check(encoder: nn.Module, x: Tensor, batch: int) -> None:
+    if not isinstance(encoder, nn.Module):
+        raise TypeError(f"encoder is a {type(encoder).__name__}, not a torch.nn.Module: layers are found in modules.")
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x is {found}, not a floating-point torch tensor. Convert it with torch.as_tensor(x).float().")
+    if x.ndim != 3:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}, not (n, c, t): series, bands, dates. A single series is x[None]."
+        )
+    if batch < 1:
+        raise ValueError(f"batch is {batch}; at least one series at a time is needed.")
+    for name, module in encoder.named_modules():
+        if module.training and isinstance(module, _DIFFERENT_IN_TRAINING):
+            raise ValueError(
+                f"{name or 'encoder'!r} ({type(module).__name__}) is in train mode, where a series' embedding depends "
+                "on its batch or on chance. Call encoder.eval() first."
+            )
+
+
+def _check_embedding(e: Tensor, n: int) -> None:
+    if not isinstance(e, Tensor):
+        raise TypeError(f"the encoder gives a {type(e).__name__}, not a tensor (n, d). Wrap it so that it gives one.")
+    if e.ndim != 2 or e.shape[0] != n or e.shape[1] == 0:
+        raise ValueError(
+            f"the encoder gives shape {tuple(e.shape)} for {n} series, not (n, d). Wrap it so that it gives one "
+            "embedding of d >= 1 dimensions for each series."
+        )
+    if not e.requires_grad:
+        raise ValueError(
+            "the embedding is cut off from autograd: the encoder runs under torch.no_grad, or detaches it."
+        )
