@@ -62,7 +62,7 @@ def test_whole_fields_are_held_out(series: xr.Dataset) -> None:
 def test_progress_is_told_after_each_epoch(series: xr.Dataset, small: Settings) -> None:
     told: list[tuple[int, int]] = []
     fit(series, small, progress=lambda epoch, epochs, train, validation: told.append((epoch, epochs)))
-    assert told == [(i, 8) for i in range(1, 9)]
+    assert told == [(i, 12) for i in range(1, 13)]
 
 
 def test_missing_values_are_refused(series: xr.Dataset, small: Settings) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from sitscope.classes.codebook import Codebook
-from sitscope.classes.scores import compare, score_embedding
+from sitscope.classes.scores import Scores, compare, score_embedding
 from sitscope.errors import BadInput
 
 NAMES = ("beet", "cotton", "pepper", "tomato")
@@ -58,6 +58,8 @@ def test_scores_become_valid_json_even_for_a_class_without_test_series() -> None
     plain = json.loads(json.dumps(scores.as_dict(), allow_nan=False))
     assert plain["recall"] == {"beet": 1.0, "cotton": 0.0, "pepper": None, "tomato": None}
     assert plain["n_test"] == 2
+    np.testing.assert_array_equal(Scores.from_dict(plain).confusion, scores.confusion)
+    assert Scores.from_dict(plain).as_dict() == scores.as_dict()
 
 
 def test_series_without_a_known_label_are_left_out() -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -26,11 +26,8 @@ BATCH = 512
 """Series embedded at once: small enough for the activations to stay in cache."""
 
 
-@runtime_checkable
-class Values(Protocol):
-    """Series (n, c, t): a numpy array, or an xarray.DataArray whose dates and bands are then checked."""
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray: ...
+Values = Any
+"""Series (n, c, t): a numpy array, or an xarray.DataArray, whose dates and bands are then checked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +91,7 @@ class Fitted:
     def _scaled(self, x: Values) -> Iterator[Float[Tensor, "n c t"]]:
         """z-scores in batches, on the network's device."""
         if hasattr(x, "time") and hasattr(x, "band"):
-            self.check(np.asarray(x.time), tuple(map(str, np.asarray(x.band))), str(x.attrs.get("units", self.units)))
+            self.check(np.asarray(x.time), tuple(map(str, np.asarray(x.band))), self.units)
         values = np.asarray(x, dtype=np.float32)
         if values.ndim != 3 or values.shape[1:] != (len(self.bands), len(self.dates)):
             raise BadInput(

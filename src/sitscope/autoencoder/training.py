@@ -43,7 +43,7 @@ def fit(
     The same seed, series and number of threads give the same weights. Raises BadInput for missing values, for fewer
     than two series and for a band that never varies.
 
-    >>> from sitscope.simulation import simulate
+    >>> from sitscope.simulation.scene import simulate
     >>> from sitscope.cube.sampling import sample
     >>> scene = simulate(fields=60, seed=0)
     >>> fitted = fit(sample(scene.cube, scene.fields, label="crop", max_pixels=5), Settings(epochs=1))

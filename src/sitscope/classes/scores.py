@@ -1,5 +1,6 @@
 """How often is the class right, and what do the wrong ones become?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,13 @@ class Scores:
             "confusion": self.confusion.tolist(),
             "unclassified": self.unclassified.tolist(),
         }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Scores":
+        """Scores from what `as_dict` wrote."""
+        confusion, unclassified = np.array(plain["confusion"]), np.array(plain["unclassified"])
+        ari, nmi = plain["adjusted_rand_index"], plain["normalised_mutual_information"]
+        return cls(tuple(plain["recall"]), confusion, unclassified, ari, nmi)
 
 
 def score(test: Any, fitted: Any, book: Any) -> Scores:
