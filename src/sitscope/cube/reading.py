@@ -1,0 +1,223 @@
+"""How do I get my images, whatever their layout, as one cube?"""
+
+import glob
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from sitscope.cube import orbits
+from sitscope.cube import units as unit
+from sitscope.cube.datasets import open_files, open_object
+from sitscope.cube.layers import open_tiffs
+from sitscope.cube.names import few, iso, parsed, radar_band
+from sitscope.errors import BadInput
+
+SUFFIXES = {
+    "GeoTIFF": (".tif", ".tiff", ".vrt", ".jp2", ".img"),
+    "NetCDF": (".nc", ".nc4", ".cdf", ".h5", ".hdf5"),
+    "Zarr": (".zarr",),
+}
+LOOKED_FOR = "; ".join(f"{kind} ({', '.join(suffixes)})" for kind, suffixes in SUFFIXES.items())
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
+BLOCK_BYTES = 64 * 2**20
+"""A block of the cube: whole in time, small in space, and several fit into memory at once."""
+
+Images = str | Path | Sequence[str | Path] | xr.DataArray | xr.Dataset
+
+
+def open_cube(
+    images: Images,
+    *,
+    units: str | None = None,
+    bands: Sequence[str] | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    orbit: str | None = None,
+    chunks: int | Mapping[str, int] | None = None,
+) -> xr.DataArray:
+    """Open images of any usual layout as one lazy cube.
+
+    Args:
+        images: a folder, a glob, a file, a list of files (GeoTIFF, NetCDF, Zarr) or an xarray object.
+        units: "dB" or "linear" for radar bands whose tags and attributes do not say; it overrides them.
+        bands: those to take, in this order; or the names of layers that have none.
+        start, end: ISO dates, both included.
+        orbit: relative orbit, direction or group to take where images of several lie together.
+        chunks: pixels along y and x of the blocks in which the cube is computed.
+
+    Returns:
+        (time, band, y, x) float32 in dB for VV, VH, HH, HV (linear power becomes 10 log10 of it) and as it is for any
+        other band; NaN = missing. Coordinates time, band, y, x (centres of pixels), spatial_ref and, where known,
+        orbit; attribute units, "dB" or "1" (one per band, with commas, where bands differ).
+
+    Raises:
+        BadInput: no or unreadable images, dates or bands that are missing or double, different grids, no reference
+            system, unknown or contradicted units, mixed orbits, nothing between start and end.
+
+    >>> times = np.array(["2017-01-03", "2017-01-09"], "datetime64[ns]")
+    >>> coords = {"time": times, "y": [15.0, 5.0], "x": [5.0, 15.0, 25.0]}
+    >>> vv = xr.DataArray(np.full((2, 2, 3), 0.1), coords, ("time", "y", "x"), "vv", {"units": "linear"})
+    >>> cube = open_cube(vv.rio.write_crs("EPSG:32630"))
+    >>> cube.dims, float(cube[0, 0, 0, 0]), cube.attrs["units"]
+    (('time', 'band', 'y', 'x'), -10.0, 'dB')
+    """
+    opened = _opened(images, bands)
+    taken = {band: _between(_orbit(array, orbit), start, end) for band, array in _chosen(opened, bands).items()}
+    _refuse_gaps(taken)
+    if any(map(radar_band, taken)):
+        orbits.refuse_mixed(next(iter(taken.values())))
+    return _cube(taken, unit.known_units(taken, units), chunks)
+
+
+def _opened(images: Images, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
+    """One (time, y, x) array per band, each with its own dates."""
+    if isinstance(images, (xr.DataArray, xr.Dataset)):
+        found = open_object(images, bands)
+    else:
+        kind, paths = _files(images)
+        found = open_tiffs(paths, bands) if kind == "GeoTIFF" else open_files(paths, bands)
+    return {band: orbits.labelled(array) for band, array in found.items()}
+
+
+def _files(images: str | Path | Sequence[str | Path]) -> tuple[str, list[str]]:
+    """The files meant, all of one kind."""
+    one = isinstance(images, (str, Path))
+    asked = [str(images)] if one else [str(image) for image in images]  # type: ignore[union-attr]
+    if not asked:
+        raise BadInput("images", f"the list of images is empty. Give a folder, a glob or files: {LOOKED_FOR}.")
+    by_kind: dict[str, list[str]] = {}
+    for path in [path for given in asked for path in _expanded(given)]:
+        by_kind.setdefault(_kind(path) or "", []).append(path)
+    if "" in by_kind:
+        raise BadInput("images", f"{few(by_kind[''])} is no image that can be read. Looked for: {LOOKED_FOR}.")
+    if len(by_kind) > 1:
+        found = ", ".join(f"{len(paths)} {kind} ({Path(paths[0]).name})" for kind, paths in by_kind.items())
+        raise BadInput("images", f"images of several kinds lie together: {found}. Choose with a glob, as in '*.tif'.")
+    return next(iter(by_kind.items()))
+
+
+def _expanded(given: str) -> list[str]:
+    path = Path(given)
+    if path.is_dir() and not _kind(given):
+        inside = sorted(str(member) for member in path.iterdir() if _kind(str(member)))
+        if not inside:
+            raise BadInput("images", f"no images in the folder {given}. Looked for: {LOOKED_FOR}. {_what_is(path)}")
+        return inside
+    if path.exists():
+        return [given]
+    found = sorted(glob.glob(given, recursive=True))
+    if found:
+        return found
+    raise BadInput("images", f"{given} matches no file. Looked for: {LOOKED_FOR}. {_what_is(path.parent)}")
+
+
+def _kind(path: str) -> str | None:
+    folder = Path(path)
+    if folder.is_dir():
+        return "Zarr" if any((folder / mark).exists() for mark in ZARR_MARKS) else None
+    return next((kind for kind, suffixes in SUFFIXES.items() if folder.suffix.lower() in suffixes), None)
+
+
+def _what_is(folder: Path) -> str:
+    """What lies there instead, so that a slip of the path is seen."""
+    while not folder.is_dir():
+        folder = folder.parent
+    members = sorted(folder.iterdir())
+    if not members:
+        return f"{folder} is empty."
+    counts = Counter("folders" if member.is_dir() else member.suffix or "no suffix" for member in members)
+    found = ", ".join(f"{n} x {suffix}" for suffix, n in counts.most_common(5))
+    return f"In {folder} there are: {found} ({few([member.name for member in members], 3)})."
+
+
+def _chosen(opened: dict[str, xr.DataArray], bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
+    if bands is None:
+        # VV before VH, as everyone has them; others by name
+        return {band: opened[band] for band in sorted(opened, key=lambda name: (name != "VV", name))}
+    wanted = [band if band in opened else radar_band(band) or band for band in bands]
+    unknown = [band for band in wanted if band not in opened]
+    if unknown or not wanted:
+        raise BadInput("bands", f"{few(unknown) or 'none'} asked for, but there are: {few(opened, 20)}. Name these.")
+    if len(set(wanted)) < len(wanted):
+        raise BadInput("bands", f"{', '.join(wanted)}: a band is named twice. Name each once.")
+    return {band: opened[band] for band in wanted}
+
+
+def _orbit(array: xr.DataArray, orbit: str | None) -> xr.DataArray:
+    return array if orbit is None else orbits.select_orbit(array, orbit)
+
+
+def _between(array: xr.DataArray, start: str | None, end: str | None) -> xr.DataArray:
+    """The dates from start to end, both days included."""
+    times = array.time.values
+    first = times[0] if start is None else parsed("start", start)
+    last = times[-1] if end is None else parsed("end", end)
+    if end is not None and last == last.astype("datetime64[D]"):
+        last = last + np.timedelta64(86399, "s")  # a date means its whole day
+    kept = np.flatnonzero((times >= first) & (times <= last))
+    if not kept.size:
+        asked = "end" if start is None else "start"
+        span = f"the {times.size} images are from {iso(times[0])} to {iso(times[-1])}"
+        remedy = "Choose start and end within these, start first."
+        raise BadInput(asked, f"nothing from {start or 'the first'} to {end or 'the last'}: {span}. {remedy}")
+    return array.isel(time=slice(int(kept[0]), int(kept[-1]) + 1))
+
+
+def _refuse_gaps(bands: Mapping[str, xr.DataArray]) -> None:
+    """Every band on every date."""
+    every = np.unique(np.concatenate([array.time.values for array in bands.values()]))
+    for band, array in bands.items():
+        missing = np.setdiff1d(every, array.time.values)
+        if missing.size:
+            others = [other for other in bands if other != band]
+            raise BadInput(
+                "images",
+                f"band {band} is missing on {missing.size} of {every.size} dates: {few(map(iso, missing))}. "
+                f"Add these images, take their other bands away too, or leave the band out: bands={others}.",
+            )
+
+
+def _cube(
+    bands: Mapping[str, xr.DataArray], known: Mapping[str, str], chunks: int | Mapping[str, int] | None
+) -> xr.DataArray:
+    first = next(iter(bands.values()))
+    size = _block(first, len(bands), chunks)
+    parts = [_plain(array, known[band], size) for band, array in bands.items()]
+    cube = xr.concat(parts, xr.Variable("band", list(bands)), join="override", combine_attrs="drop")
+    cube = cube.transpose("time", "band", "y", "x").chunk({"time": -1, "band": -1, **size})
+    names = orbits.orbit_names(first)
+    if names is not None:
+        cube = cube.assign_coords(orbit=("time", names.astype(str)))
+    cube.attrs = {"units": unit.summary(known)}
+    cube.name = "backscatter" if any(map(radar_band, bands)) else "values"
+    return cube
+
+
+def _plain(array: xr.DataArray, known: str, size: Mapping[str, int]) -> xr.DataArray:
+    """One band, float32 in its final units, NaN where missing, with no coordinate but time, y, x and spatial_ref."""
+    nodata = array.attrs.get("nodata")
+    array = array.drop_vars(["relative_orbit", "direction", "pass_"]).chunk({"time": -1, **size})
+    values = array.astype("float32")
+    if nodata is not None:
+        values = values.where(array != nodata)
+    return unit.to_db(values) if known == "linear" else values
+
+
+def _block(array: xr.DataArray, bands: int, chunks: int | Mapping[str, int] | None) -> dict[str, int]:
+    """Rows and columns of a block: near BLOCK_BYTES, and whole blocks of the file where these are not far larger."""
+    rows, columns = array.sizes["y"], array.sizes["x"]
+    if isinstance(chunks, int):
+        return {"y": min(chunks, rows), "x": min(chunks, columns)}
+    if chunks is not None:
+        return {"y": chunks.get("y", rows), "x": chunks.get("x", columns)}
+    pixels = max(1, BLOCK_BYTES // (4 * bands * array.sizes["time"]))
+    stored = array.encoding.get("preferred_chunks", {})
+    y, x = min(stored.get("y", 1), rows), min(stored.get("x", 1), columns)
+    if y * x > 4 * pixels:
+        y, x = 1, 1
+    width = min(columns, max(1, math.isqrt(pixels) // x) * x)
+    return {"y": min(rows, max(1, pixels // width // y) * y), "x": width}
