@@ -1,0 +1,94 @@
+"""Which pixels of the cube lie in which field?"""
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from rasterio.features import rasterize
+
+from sitscope.cube.grid import Grid, name
+from sitscope.cube.names import few
+from sitscope.errors import BadInput
+
+Fields: TypeAlias = str | Path | gpd.GeoDataFrame
+
+
+def read_fields(fields: Fields) -> gpd.GeoDataFrame:
+    """The fields as they are in a vector file, or given; BadInput where there are none, or nobody knows where."""
+    frame = fields if isinstance(fields, gpd.GeoDataFrame) else _read(fields)
+    if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
+        found = f"{len(frame)} rows with the columns {few(frame.columns, 20)}"
+        raise BadInput("fields", f"there is no field in it, but {found}. Give polygons, each with its class.")
+    if frame.crs is None:
+        message = "the fields have no coordinate reference system. Say it: fields.set_crs('EPSG:....')."
+        raise BadInput("fields", message)
+    return frame
+
+
+def _read(path: str | Path) -> gpd.GeoDataFrame:
+    remedy = "Give a vector file: GeoPackage, Shapefile, GeoJSON, GeoParquet."
+    if not Path(path).exists():
+        raise BadInput("fields", f"{path} does not exist. {remedy}")
+    try:
+        parquet = Path(path).suffix.lower() in (".parquet", ".geoparquet")
+        return gpd.read_parquet(path) if parquet else gpd.read_file(path)
+    except Exception as error:  # noqa: BLE001 - each library has its own errors for a file that it cannot read
+        reason = str(error).partition(";")[0]
+        raise BadInput("fields", f"{path} cannot be read as fields ({reason}). {remedy}") from None
+
+
+def labelled_fields(fields: Fields, label: str, grid: Grid) -> tuple[gpd.GeoSeries, list[str]]:
+    """Shapes in the cube's reference system and their labels ("" = none), in the file's order; or BadInput."""
+    frame = read_fields(fields)
+    others = [column for column in frame.columns if column != frame.geometry.name]
+    if label not in others:
+        raise BadInput("label", f"the fields have no column {label!r}, only: {few(others, 20)}. Name one of them.")
+    here = frame.geometry.to_crs(grid.crs)
+    _refuse_apart(frame, here, grid)
+    return here, [_text(value) for value in frame[label]]
+
+
+def _text(value: Any) -> str:
+    """A label as text; 3.0, as a column of whole numbers with gaps holds them, is 3."""
+    if value is None or pd.isna(value):
+        return ""
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value).strip()
+
+
+def _refuse_apart(original: gpd.GeoDataFrame, here: gpd.GeoSeries, grid: Grid) -> None:
+    west, south, east, north = grid.bounds
+    bounds = here.total_bounds
+    if np.isfinite(bounds).all() and bounds[0] < east and bounds[2] > west and bounds[1] < north and bounds[3] > south:
+        return
+    extent = ", ".join(f"{value:.8g}" for value in original.total_bounds)
+    images = ", ".join(f"{value:.8g}" for value in grid.bounds)
+    raise BadInput(
+        "fields",
+        f"fields and images do not overlap (west, south, east, north): fields {extent} in {name(original.crs)}, "
+        f"images {images} in {name(grid.crs)}. Check the reference system of the fields, or give the images of "
+        "their place.",
+    )
+
+
+def shrunk(shapes: gpd.GeoSeries, metres: float) -> gpd.GeoSeries:
+    """The fields less a margin along their boundary, where pixels mix; measured in metres whatever the system."""
+    if not metres:
+        return shapes
+    crs = shapes.crs
+    metric = crs.is_projected and crs.axis_info[0].unit_name == "metre"
+    flat = shapes if metric else shapes.to_crs(shapes.estimate_utm_crs())
+    return flat.make_valid().buffer(-metres).to_crs(crs)
+
+
+def field_of_pixels(shapes: gpd.GeoSeries, grid: Grid) -> Int[np.ndarray, "y x"]:
+    """For each pixel the position of the field that holds its centre, the first where fields overlap, -1 for none."""
+    drawn = [(shape, i) for i, shape in enumerate(shapes) if shape is not None and not shape.is_empty]
+    if not drawn:
+        return np.full((grid.height, grid.width), -1, "int32")
+    size = (grid.height, grid.width)
+    # the last one drawn wins, so the first field comes last
+    return rasterize(drawn[::-1], out_shape=size, fill=-1, transform=grid.transform, dtype="int32")

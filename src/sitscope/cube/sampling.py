@@ -1,0 +1,244 @@
+"""Which series belong to which crop, and which of them may a model not see?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float, Int
+
+from sitscope.cube.fields import Fields, field_of_pixels, labelled_fields, read_fields, shrunk
+from sitscope.cube.grid import Grid
+from sitscope.cube.names import few, iso
+from sitscope.errors import BadInput
+
+__all__ = ["read_fields", "sample", "split_by_field"]
+
+# n series, c bands, t dates, f fields
+
+
+def sample(
+    cube: xr.DataArray,
+    fields: Fields,
+    *,
+    label: str = "crop",
+    buffer: float = 0.0,
+    min_pixels: int = 1,
+    max_pixels: int | None = None,
+    unlabelled: int = 0,
+    fill: bool = False,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Take the series of the pixels whose centres lie in fields.
+
+    Args:
+        cube: as open_cube gives it.
+        fields: polygons with a class each, any vector file or GeoDataFrame, in any reference system.
+        label: the column that holds the class; empty cells are unlabelled.
+        buffer: metres taken off each field inward, where pixels mix with the neighbour's.
+        min_pixels: fields with fewer pixels are left out.
+        max_pixels: at most so many pixels of each field, drawn at random.
+        unlabelled: at most so many pixels from outside all fields or from fields without a label, drawn at random.
+        fill: gaps linearly in time, and before the first and after the last value with that value; a series with fewer
+            than two values in a band is dropped. Without it, a series with any gap is dropped.
+        seed: of the draws.
+
+    Returns:
+        x (series, band, time) float32 in the cube's units; label ("" = unlabelled), field (position in the file from 0,
+        -1 = none), row and col in the cube, by series; missing (time), the share of the pixels taken that had no value
+        in some band; with fill also filled (series, time). Attributes units, dropped (series), fields_left_out.
+
+    Raises:
+        BadInput: fields that cannot be read, have no reference system, lie elsewhere or are all too small; a column
+            that is not there; fewer than two classes; no series without gaps.
+
+    >>> import geopandas, shapely
+    >>> times = np.array(["2017-01-03", "2017-01-09"], "datetime64[ns]")
+    >>> coords = {"time": times, "band": ["VV"], "y": [15.0, 5.0], "x": [5.0, 15.0, 25.0]}
+    >>> cube = xr.DataArray(np.zeros((2, 1, 2, 3), "float32"), coords).rio.write_crs("EPSG:32630")
+    >>> shapes = [shapely.box(0, 0, 10, 20), shapely.box(10, 0, 30, 20)]
+    >>> fields = geopandas.GeoDataFrame({"crop": ["Wheat", "Maize"]}, geometry=shapes, crs="EPSG:32630")
+    >>> series = sample(cube, fields)
+    >>> dict(series.x.sizes), series.label.values.tolist()
+    ({'series': 6, 'band': 1, 'time': 2}, ['Wheat', 'Maize', 'Maize', 'Wheat', 'Maize', 'Maize'])
+    """
+    most = 1 if max_pixels is None else max_pixels
+    _refuse_below(buffer=(buffer, 0), min_pixels=(min_pixels, 1), max_pixels=(most, 1), unlabelled=(unlabelled, 0))
+    grid, rng = Grid.of(cube), np.random.default_rng(seed)
+    shapes, labels = labelled_fields(fields, label, grid)
+    owner = field_of_pixels(shrunk(shapes, buffer), grid)
+    kept = _kept_fields(owner, len(labels), min_pixels, buffer)
+    named = kept & np.array([bool(text) for text in labels])
+    _refuse_one_class([text for text, keep in zip(labels, named, strict=True) if keep], label)
+    pixels = _pixels(owner, named, max_pixels, rng)
+    outside = owner if not buffer else field_of_pixels(shapes, grid)
+    pixels = np.sort(np.append(pixels, _unlabelled(outside, owner, labels, unlabelled, rng)))
+    rows, columns = np.divmod(pixels, grid.width)
+    series = _series(cube, rows, columns, owner.ravel()[pixels], labels)
+    series.attrs["fields_left_out"] = int((~kept).sum())
+    return _without_gaps(series, fill)
+
+
+def _refuse_below(**numbers: tuple[float, int]) -> None:
+    for argument, (value, least) in numbers.items():
+        if value < least:
+            raise BadInput(argument, f"{value:g} is too small. Give {least} or more.")
+
+
+def _kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer: float) -> Bool[np.ndarray, " f"]:
+    """Fields with enough pixels; BadInput where none has."""
+    counts = np.bincount(owner.ravel() + 1, minlength=f + 1)[1:]
+    kept = counts >= max(1, min_pixels)
+    if not kept.any():
+        argument = "buffer" if buffer else "min_pixels"
+        taken = f" once {buffer:g} m are taken off inward" if buffer else ""
+        raise BadInput(
+            argument,
+            f"all {f} fields are too small{taken}: the largest has {counts.max()} pixels, and at least "
+            f"{max(1, min_pixels)} are asked for. Lower buffer or min_pixels.",
+        )
+    return kept
+
+
+def _refuse_one_class(labels: Sequence[str], column: str) -> None:
+    classes = sorted(set(labels))
+    if len(classes) < 2:
+        found = f"{classes[0]!r} alone, in all {len(labels)} fields" if classes else "no label at all"
+        remedy = "Two or more are needed: choose another column, or more fields."
+        raise BadInput("label", f"the column {column!r} holds {found} that lie in the images. {remedy}")
+
+
+def _pixels(
+    owner: Int[np.ndarray, "y x"], named: Bool[np.ndarray, " f"], most: int | None, rng: np.random.Generator
+) -> Int[np.ndarray, " n"]:
+    """Flat positions of the pixels of the named fields, at most so many of each."""
+    pixels = np.flatnonzero(np.append(named, False)[owner.ravel()])  # -1 takes the last
+    if most is None:
+        return pixels
+    mixed = rng.permutation(pixels)
+    fields = owner.ravel()[mixed]
+    order = np.argsort(fields, kind="stable")
+    first = np.searchsorted(fields[order], fields[order])  # where each one's field begins
+    return mixed[order][np.arange(order.size) - first < most]
+
+
+def _unlabelled(
+    outside: Int[np.ndarray, "y x"], owner: Int[np.ndarray, "y x"], labels: list[str], n: int, rng: np.random.Generator
+) -> Int[np.ndarray, " n"]:
+    """Flat positions of at most n pixels outside all fields, or in fields without a label."""
+    if not n:
+        return np.empty(0, "int64")
+    nameless = np.array([not text for text in labels] + [False])
+    pool = np.flatnonzero((outside.ravel() < 0) | nameless[owner.ravel()])
+    return rng.choice(pool, min(n, pool.size), replace=False)
+
+
+def _series(
+    cube: xr.DataArray,
+    rows: Int[np.ndarray, " n"],
+    columns: Int[np.ndarray, " n"],
+    field: Int[np.ndarray, " n"],
+    labels: list[str],
+) -> xr.Dataset:
+    """The values at these pixels, in one pass over the blocks that hold any."""
+    at = {"y": xr.DataArray(rows, dims="series"), "x": xr.DataArray(columns, dims="series")}
+    x = cube.isel(at).transpose("series", "band", "time").drop_vars(["y", "x", "spatial_ref"], errors="ignore")
+    by_pixel = {
+        "label": ("series", np.array([*labels, ""])[field]),
+        "field": ("series", field.astype("int64")),
+        "row": ("series", rows.astype("int64")),
+        "col": ("series", columns.astype("int64")),
+    }
+    overlap = "the first field of the file holds a pixel that lies in several"
+    series = xr.Dataset({"x": x.astype("float32").compute(), **by_pixel})
+    return series.assign_attrs(units=cube.attrs.get("units", ""), overlap=overlap)
+
+
+def _without_gaps(series: xr.Dataset, fill: bool) -> xr.Dataset:
+    """Series without a gap, or with gaps filled; the share missing on each date is kept beside them."""
+    x = series.x.values
+    gaps = np.isnan(x)
+    missing = gaps.any(axis=1)  # (n, t)
+    share = missing.mean(axis=0)
+    whole = (~gaps).sum(axis=2).min(axis=1) >= 2 if fill else ~missing.any(axis=1)
+    if not whole.any():
+        _refuse_all_missing(share, series.time.values, fill)
+    if fill:
+        series["x"] = series.x.copy(data=filled_in_time(x, series.time.values))
+        series["filled"] = (("series", "time"), missing)
+    series = series.assign_coords(missing=("time", share))
+    series.attrs["dropped"] = int((~whole).sum())
+    return series.isel(series=np.flatnonzero(whole))
+
+
+def _refuse_all_missing(share: Float[np.ndarray, " t"], times: np.ndarray, fill: bool) -> None:
+    empty = np.flatnonzero(share == 1)
+    worst = empty if empty.size else np.argsort(-share, kind="stable")[:4]
+    dates = few((f"{iso(times[i])} ({share[i]:.0%} missing)" for i in np.sort(worst)), 6)
+    what = f"{empty.size} dates hold nothing but nodata in the fields" if empty.size else "every series has a gap"
+    remedy = "Leave these images out" if fill else "Leave these images out, or fill gaps linearly in time: fill=True"
+    raise BadInput("images", f"{what}: {dates}. {remedy}.")
+
+
+def filled_in_time(x: Float[np.ndarray, "n c t"], times: np.ndarray) -> Float[np.ndarray, "n c t"]:
+    """Gaps (NaN) filled linearly between their neighbours in time; ends with the nearest value."""
+    days = (times - times[0]) / np.timedelta64(1, "D")
+    here = np.where(np.isnan(x), -1, np.arange(x.shape[2]))
+    before = np.maximum.accumulate(here, axis=2)
+    after = np.minimum.accumulate(np.where(here < 0, x.shape[2], here)[..., ::-1], axis=2)[..., ::-1]
+    # an end without a neighbour on one side takes the other's; a series without any value stays NaN
+    first = np.where(before < 0, after, before).clip(max=x.shape[2] - 1)
+    last = np.where(after == x.shape[2], before, after).clip(min=0)
+    span = days[last] - days[first]
+    weight = np.where(span > 0, (days - days[first]) / np.where(span > 0, span, 1.0), 0.0)
+    low, high = np.take_along_axis(x, first, 2), np.take_along_axis(x, last, 2)
+    return np.where(here < 0, low + weight * (high - low), x).astype("float32")
+
+
+def split_by_field(series: xr.Dataset, *, test: float = 0.3, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
+    """Part series into those to learn from and those to test on, each field wholly on one side.
+
+    Pixels of one field are nearly copies of each other: split by pixel, a score says how well fields are remembered.
+
+    Args:
+        series: as sample gives them.
+        test: share of the fields of each class to test on, between 0 and 1; at least one field of a class on each
+            side. A class with a single field cannot be tested, is learned from, and is named in only_in_train.
+        seed: of the draw.
+
+    Returns:
+        (train, test); series without a label are in train. Both have the attribute only_in_train, a list of classes.
+
+    Raises:
+        BadInput: test is no share, or no class has two fields.
+
+    >>> labels = ["Wheat"] * 4 + ["Maize"] * 4
+    >>> series = xr.Dataset({"label": ("series", labels), "field": ("series", [0, 0, 1, 1, 2, 2, 3, 3])})
+    >>> train, test = split_by_field(series, test=0.5)
+    >>> sorted(set(train.field.values) & set(test.field.values)), train.sizes["series"], test.sizes["series"]
+    ([], 4, 4)
+    """
+    if not 0 < test < 1:
+        raise BadInput("test", f"{test} is no share of the fields. Choose one between 0 and 1, for example 0.3.")
+    rng = np.random.default_rng(seed)
+    fields = _fields_by_class(series)
+    if max(map(len, fields.values()), default=0) < 2:
+        counts = ", ".join(f"{name} {len(members)}" for name, members in fields.items()) or "no labelled field"
+        raise BadInput(
+            "fields", f"no class has two fields, one to learn from and one to test on: {counts}. Add fields."
+        )
+    held_out = [rng.permutation(members)[: _held(len(members), test)] for members in fields.values()]
+    tested = np.isin(series.field.values, np.concatenate(held_out)) & (series.label.values.astype(str) != "")
+    alone = [name for name, members in fields.items() if len(members) == 1]
+    whole = series.assign_attrs(only_in_train=alone)
+    return whole.isel(series=np.flatnonzero(~tested)), whole.isel(series=np.flatnonzero(tested))
+
+
+def _fields_by_class(series: xr.Dataset) -> dict[str, np.ndarray]:
+    """The fields of each class, both in order."""
+    labels, field = series.label.values.astype(str), series.field.values
+    return {str(name): np.unique(field[labels == name]) for name in np.unique(labels[labels != ""])}
+
+
+def _held(n: int, test: float) -> int:
+    """How many of n fields are tested on: the nearest to the share that leaves one on each side."""
+    return 0 if n < 2 else min(max(1, round(n * test)), n - 1)
