@@ -1,0 +1,75 @@
+"""How is a function of series applied to every pixel of a cube of any size?"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Shaped
+
+BATCH = 4096
+"""Series that the function sees at once: more only costs memory."""
+
+# n series, c bands, t dates, h rows, w columns
+Function = Callable[[Float[np.ndarray, "n c t"]], Shaped[np.ndarray, "n ..."]]
+
+
+def over_pixels(
+    fn: Function,
+    cube: xr.DataArray,
+    *,
+    outputs: int | Mapping[str, int],
+    dtype: Any = np.float32,
+    missing: float = np.nan,
+) -> xr.DataArray:
+    """Apply a function of series (n, c, t) -> (n, ...) to each pixel: at once on arrays, lazily on dask.
+
+    Args:
+        fn: sees float32 series without gaps, at most 4096 at once, n >= 1; called from several threads on dask.
+        cube: (time, band, y, x).
+        outputs: what fn gives per series: a number k for (n, k), or names and sizes of its axes, {"dim": 2, "time": 61}
+            for (n, 2, 61) and {} for (n,).
+        dtype: of the result.
+        missing: stands in the result where a pixel has a gap (NaN), which fn never sees; a whole dtype needs one.
+
+    Returns:
+        (y, x, *outputs) with the cube's y, x and spatial_ref; one axis alone is called output. Blocks along y and x are
+        the cube's.
+
+    >>> cube = xr.DataArray(np.arange(12, dtype="float32").reshape(3, 1, 2, 2), dims=("time", "band", "y", "x"))
+    >>> over_pixels(lambda x: x.mean(axis=2), cube, outputs=1)[..., 0].values.tolist()
+    [[4.0, 5.0], [6.0, 7.0]]
+    """
+    sizes = {"output": outputs} if isinstance(outputs, int) else dict(outputs)
+    assert np.dtype(dtype).kind == "f" or not np.isnan(missing), "whole numbers have no NaN: give missing"
+
+    def block(values: Shaped[np.ndarray, "h w c t"]) -> Shaped[np.ndarray, "h w ..."]:
+        return _over_block(fn, values, tuple(sizes.values()), np.dtype(dtype), missing)
+
+    whole = cube.chunk({"time": -1, "band": -1}) if cube.chunks else cube
+    return xr.apply_ufunc(
+        block,
+        # an axis of the result may be called time and have another size than the cube's
+        whole.drop_vars([name for name in cube.coords if {"time", "band"} & set(cube[name].dims)]).rename(
+            time="series_time", band="series_band"
+        ),
+        input_core_dims=[["series_band", "series_time"]],
+        output_core_dims=[list(sizes)],
+        dask="parallelized",
+        output_dtypes=[dtype],
+        dask_gufunc_kwargs={"output_sizes": sizes},
+    ).rename(None)
+
+
+def _over_block(
+    fn: Function, values: Shaped[np.ndarray, "h w c t"], shape: tuple[int, ...], dtype: np.dtype, missing: float
+) -> Shaped[np.ndarray, "h w ..."]:
+    """One block, whatever its rows and columns: the pixels without a gap, a batch at a time."""
+    h, w, c, t = values.shape
+    series = values.reshape(h * w, c, t)
+    out = np.full((h * w, *shape), missing, dtype)
+    here = np.flatnonzero(~np.isnan(series).any(axis=(1, 2)))
+    for start in range(0, here.size, BATCH):
+        batch = here[start : start + BATCH]
+        out[batch] = fn(np.ascontiguousarray(series[batch], dtype="float32"))
+    return out.reshape(h, w, *shape)
