@@ -1,0 +1,1 @@
+"""What does a person see? Figures of a run, and the report that tells it."""
