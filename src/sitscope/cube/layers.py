@@ -173,8 +173,9 @@ def _stacked(band: str, layers: list[Layer], grid: Grid, block: tuple[int, int])
     }
     stack = indexing.LazilyIndexedArray(Stack(tuple(layers), (grid.height, grid.width)))
     variable = xr.Variable(("time", "y", "x"), stack, {"units": sorted({layer.units for layer in layers})})
-    variable.encoding["preferred_chunks"] = {"y": block[0], "x": block[1]}
-    return xr.DataArray(variable, coords | grid.coords(), name=band).rio.write_crs(grid.crs, inplace=True)
+    array = xr.DataArray(variable, coords | grid.coords(), name=band).rio.write_crs(grid.crs, inplace=True)
+    array.encoding["preferred_chunks"] = {"y": block[0], "x": block[1]}
+    return array
 
 
 class Stack(BackendArray):

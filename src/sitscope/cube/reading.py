@@ -219,5 +219,11 @@ def _block(array: xr.DataArray, bands: int, chunks: int | Mapping[str, int] | No
     y, x = min(stored.get("y", 1), rows), min(stored.get("x", 1), columns)
     if y * x > 4 * pixels:
         y, x = 1, 1
-    width = min(columns, max(1, math.isqrt(pixels) // x) * x)
-    return {"y": min(rows, max(1, pixels // width // y) * y), "x": width}
+    width = _even(columns, math.isqrt(pixels), x)
+    return {"y": _even(rows, pixels // width, y), "x": width}
+
+
+def _even(length: int, wanted: int, stored: int) -> int:
+    """The size of parts of about the wanted length, all alike, whole blocks of the file."""
+    parts = math.ceil(length / max(stored, wanted // stored * stored))
+    return min(length, math.ceil(length / parts / stored) * stored)
