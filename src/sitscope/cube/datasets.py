@@ -41,9 +41,10 @@ def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, x
 def _opened(path: str) -> xr.Dataset:
     zarr = Path(path).is_dir()
     engine = "zarr" if zarr else "scipy" if Path(path).read_bytes()[:3] == b"CDF" else "h5netcdf"
+    options: dict[str, Any] = {"consolidated": False} if zarr else {}
     try:
         # Without chunks here: each block is later cut from the file itself, whatever the file's own chunks.
-        return xr.open_dataset(path, engine=engine, chunks=None, decode_coords="all")
+        return xr.open_dataset(path, engine=engine, chunks=None, decode_coords="all", **options)
     except Exception as error:  # noqa: BLE001 - each library has its own errors for a file that it cannot read
         kind = "Zarr store" if zarr else "NetCDF file"
         raise BadInput(

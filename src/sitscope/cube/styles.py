@@ -1,0 +1,64 @@
+"""In which colours and under which names do QGIS and GDAL show a map?"""
+
+from collections.abc import Mapping, Sequence
+from xml.etree import ElementTree as xml
+
+Limits = tuple[float, float]
+
+
+def paletted(colours: Mapping[int, str], names: Mapping[int, str]) -> str:
+    """A QGIS style for classes: value to "#rrggbb" and to name."""
+    style, renderer = _style("paletted", band="1")
+    palette = xml.SubElement(renderer, "colorPalette")
+    for value, colour in sorted(colours.items()):
+        label = names.get(value, str(value))
+        xml.SubElement(palette, "paletteEntry", value=str(value), color=colour, label=label, alpha="255")
+    return _text(style)
+
+
+def pseudocolour(ramp: Sequence[str], limits: Limits) -> str:
+    """A QGIS style for numbers of one band: colours evenly spaced between two limits, smooth between them."""
+    low, high = limits
+    ends = {"classificationMin": f"{low:.6g}", "classificationMax": f"{high:.6g}"}
+    style, renderer = _style("singlebandpseudocolor", band="1", **ends)
+    shader = xml.SubElement(xml.SubElement(renderer, "rastershader"), "colorrampshader")
+    shader.attrib.update(colorRampType="INTERPOLATED", classificationMode="1", clip="0")
+    shader.attrib.update(minimumValue=f"{low:.6g}", maximumValue=f"{high:.6g}")
+    for i, colour in enumerate(ramp):
+        value = f"{low + (high - low) * i / max(1, len(ramp) - 1):.6g}"
+        xml.SubElement(shader, "item", value=value, color=colour, label=value, alpha="255")
+    return _text(style)
+
+
+def composite(limits: Sequence[Limits]) -> str:
+    """A QGIS style for numbers of two or more bands: the first in red, the second in green, a third in blue."""
+    bands = {"redBand": "1", "greenBand": "2", "blueBand": "3" if len(limits) > 2 else "-1"}
+    style, renderer = _style("multibandcolor", **bands)
+    for colour, (low, high) in zip(("red", "green", "blue"), limits, strict=False):
+        stretch = xml.SubElement(renderer, f"{colour}ContrastEnhancement")
+        xml.SubElement(stretch, "minValue").text = f"{low:.6g}"
+        xml.SubElement(stretch, "maxValue").text = f"{high:.6g}"
+        xml.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
+    return _text(style)
+
+
+def _style(kind: str, **attributes: str) -> tuple[xml.Element, xml.Element]:
+    style = xml.Element("qgis", version="3.34", styleCategories="Symbology")
+    pipe = xml.SubElement(style, "pipe")
+    common = {"opacity": "1", "alphaBand": "-1", "nodataColor": ""}
+    return style, xml.SubElement(pipe, "rasterrenderer", {"type": kind, **common, **attributes})
+
+
+def categories(names: Mapping[int, str], bands: int) -> str:
+    """GDAL's file beside a raster (.aux.xml) that names its values from 0 on; a GeoTIFF has no place for them."""
+    beside = xml.Element("PAMDataset")
+    for band in range(1, bands + 1):
+        listed = xml.SubElement(xml.SubElement(beside, "PAMRasterBand", band=str(band)), "CategoryNames")
+        for value in range(max(names, default=0) + 1):
+            xml.SubElement(listed, "Category").text = names.get(value, "")
+    return _text(beside)
+
+
+def _text(root: xml.Element) -> str:
+    xml.indent(root)
+    return xml.tostring(root, encoding="unicode") + "\n"
