@@ -73,7 +73,7 @@ class FeatureMap:
 
 @dataclass
 class Reading:
-    """What is heard while an encoder runs once. Nothing in the forward changes: it goes on with its own tensors."""
+    """What is heard while an encoder runs once. The forward goes on with its own tensors, or with equal ones."""
 
     names: dict[nn.Module, str]
     """Every module and its name."""
@@ -91,7 +91,7 @@ class Reading:
     _shape: tuple[int, ...] = ()
     """(n, k) in that block."""
 
-    def step(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def step(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Hear a module that works on tensors itself: begin, carry on or end a block."""
         name = self.names[module]
         if isinstance(module, nn.Conv1d):
@@ -102,13 +102,14 @@ class Reading:
         else:
             self._layer = None
         if self._layer is not None and self._layer in self.wanted and self.tap(self.blocks[self._layer]):
-            self._keep(self._layer, name, output)
+            return self._keep(self._layer, name, output)
+        return output
 
-    def named(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def named(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Hear a module that the caller named and that is no convolution: its own output is the map."""
         name = self.names[module]
         self._begin(name, module)
-        self._keep(name, name, output)
+        return self._keep(name, name, output)
 
     def found(self, select: Selection) -> dict[str, FeatureMap]:
         """The feature maps of the layers selected, in running order."""
@@ -137,7 +138,8 @@ class Reading:
             )
         self.blocks[layer] = [module]
 
-    def _keep(self, layer: str, module: str, output: Any) -> None:
+    def _keep(self, layer: str, module: str, output: Any) -> Tensor:
+        """Keep a feature map; what the encoder goes on with, so that it may write into it."""
         if not isinstance(output, Tensor) or output.ndim != 3 or len(output) != self.n:
             found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
             raise ValueError(
@@ -149,7 +151,13 @@ class Reading:
                 f"layer {layer!r}: the output of {module!r} is cut off from autograd (torch.no_grad or detach inside "
                 "the encoder). Let the encoder run with gradients, or leave this layer out."
             )
-        self.maps[layer] = FeatureMap(output.detach().clone(), get_gradient_edge(output), module)
+        onward = output
+        if output._is_view():  # an in-place operation downstream would take a view, and its edge, out of the graph
+            onward, values = output.clone(), output.detach()
+        else:
+            values = output.detach().clone()
+        self.maps[layer] = FeatureMap(values, get_gradient_edge(onward), module)
+        return onward
 
 
 def chosen(encoder: nn.Module, layers: Layers) -> tuple[set[str], Selection]:
@@ -184,12 +192,9 @@ def reading(encoder: nn.Module, wanted: set[str], tap: Tap, n: int) -> Iterator[
     names = {module: name for name, module in encoder.named_modules() if "parametrizations" not in name.split(".")}
     heard, thread = Reading(names, wanted, tap, n), get_ident()
 
-    def in_this_thread(hear: Callable[[nn.Module, Any, Any], None]) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if get_ident() == thread:  # another thread may run the same encoder for itself
-                hear(module, inputs, output)
-
-        return hook
+    def in_this_thread(hear: Callable[[nn.Module, Any, Any], Any]) -> Callable[[nn.Module, Any, Any], Any]:
+        # another thread may run the same encoder for itself
+        return lambda module, inputs, output: hear(module, inputs, output) if get_ident() == thread else output
 
     with ExitStack() as hooks:
         for module, name in names.items():
