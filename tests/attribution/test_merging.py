@@ -52,11 +52,12 @@ def test_a_scaled_map_does_not_know_its_unit(scale: merging.Scale, seed: int, fa
         (merging.linear, [0, 0.75, 2.25, 3]),
         (merging.linear_aligned, [0, 1, 2, 3]),
         (merging.nearest, [0, 0, 3, 3]),
+        (merging.nearest, [0, 3, 3]),  # the date in the middle lies on the border, which is the second cell's
     ],
 )
 def test_upsamplings(upsample: merging.Upsample, expected: list[float]) -> None:
     torch.testing.assert_close(
-        upsample(torch.tensor([[[0.0, 3.0]]]), 4, "layer"), torch.tensor([[expected]], dtype=torch.float32)
+        upsample(torch.tensor([[[0.0, 3.0]]]), len(expected), "layer"), torch.tensor([[expected]], dtype=torch.float32)
     )
 
 

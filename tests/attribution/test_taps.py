@@ -61,6 +61,13 @@ class Transposed(nn.Module):
         return (h if isinstance(h, Tensor) else h[0]).transpose(1, 2)
 
 
+class Swapped(nn.Module):
+    """Time first, filters last: no filters where a map has them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
+
+
 class Attention(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -82,6 +89,8 @@ class Attention(nn.Module):
         nn.Flatten(),
         nn.AdaptiveAvgPool1d(1),  # no dates left
         nn.Unflatten(2, (2, 12)),
+        Swapped(),
+        nn.GLU(1),  # half the filters
     ],
 )
 def test_a_block_ends_with_anything_else(end: nn.Module) -> None:
