@@ -1,5 +1,6 @@
 """How does what xarray opens, NetCDF, Zarr or an object in memory, become bands on one grid?"""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,11 @@ def _opened(path: str) -> xr.Dataset:
     options: dict[str, Any] = {"consolidated": False} if zarr else {}
     try:
         # Without chunks here: each block is later cut from the file itself, whatever the file's own chunks.
-        return xr.open_dataset(path, engine=engine, chunks=None, decode_coords="all", **options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", ".*referenced in grid_mapping not in variables"
+            )  # said in our words below
+            return xr.open_dataset(path, engine=engine, chunks=None, decode_coords="all", **options)
     except Exception as error:  # noqa: BLE001 - each library has its own errors for a file that it cannot read
         kind = "Zarr store" if zarr else "NetCDF file"
         raise BadInput(
@@ -56,7 +61,7 @@ def open_object(images: xr.DataArray | xr.Dataset, bands: Sequence[str] | None) 
     """One (time, y, x) array per band from any of the usual arrangements; nothing is computed."""
     dataset = _one_dataset(images, bands)
     dataset = dataset.rename(_axes(dataset))
-    crs = _crs(dataset)
+    crs, dataset = _crs(dataset), _centred(dataset)
     found: dict[str, xr.DataArray] = {}
     for name, array in dataset.data_vars.items():
         for band, part in _parts(str(name), array):
@@ -119,6 +124,19 @@ def _parsed_crs(text: str) -> CRS | None:
         return CRS.from_epsg(int(text)) if text.isdigit() and int(text) else CRS.from_user_input(text) if text else None
     except CRSError:
         return None
+
+
+def _centred(dataset: xr.Dataset) -> xr.Dataset:
+    """The same with coordinates at the centres of pixels: stackstac gives their upper left corners by default."""
+    said = [array.attrs["transform"] for array in dataset.data_vars.values() if "transform" in array.attrs]
+    if not said or len(said[0]) < 6:
+        return dataset
+    right, _, west, _, down, north = said[0][:6]
+    for axis, size, origin in (("x", right, west), ("y", down, north)):
+        steps = (float(dataset[axis].values[0]) - origin) / size
+        if abs(steps - round(steps)) < 0.01:  # a whole number of pixels from the corner of all: a corner itself
+            dataset = dataset.assign_coords({axis: dataset[axis].values + size / 2})
+    return dataset
 
 
 def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:

@@ -74,7 +74,7 @@ def _refuse_apart(original: gpd.GeoDataFrame, here: gpd.GeoSeries, grid: Grid) -
     )
 
 
-def shrunk(shapes: gpd.GeoSeries, metres: float) -> gpd.GeoSeries:
+def shrunk(shapes: gpd.GeoSeries, metres: float | int) -> gpd.GeoSeries:
     """The fields less a margin along their boundary, where pixels mix; measured in metres whatever the system."""
     if not metres:
         return shapes

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pyproj
 import rioxarray  # noqa: F401 - arrays gain .rio
 import xarray as xr
 from affine import Affine
@@ -65,7 +66,7 @@ def _spacing(values: np.ndarray) -> float:
     return float(values[-1] - values[0]) / max(1, values.size - 1)
 
 
-def name(crs: CRS) -> str:
+def name(crs: CRS | pyproj.CRS) -> str:
     """EPSG:32631 rather than a page of WKT."""
     code = crs.to_epsg()
     return f"EPSG:{code}" if code else str(crs.to_dict() or crs.to_wkt())[:80]

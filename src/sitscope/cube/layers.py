@@ -79,7 +79,7 @@ def _grid(source: rasterio.DatasetReader) -> Grid:
         raise BadInput(
             "images",
             f"{source.name} has no coordinate reference system. Terrain-correct it if it is in radar geometry, "
-            "or write the system that it is in: gdal_edit -a_srs EPSG:....",
+            "copy it again if it was cut short, or write the system that it is in: gdal_edit -a_srs EPSG:....",
         )
     if source.transform.b or source.transform.d:
         raise BadInput("images", f"{source.name} is rotated against its axes. Bring it to a grid with gdalwarp.")

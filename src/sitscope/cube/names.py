@@ -13,6 +13,9 @@ RADAR = re.compile(r"(?:^|[^A-Za-z0-9]|(?:sigma|gamma|beta)0?)(VV|VH|HH|HV)(?![A
 DERIVED = re.compile(r"coh|ratio|alpha|entropy|anisotropy|rvi|mask|angle", re.IGNORECASE)
 OPTICAL = re.compile(r"(?<![A-Za-z0-9])(B\d{1,2}A?)(?![A-Za-z0-9])", re.IGNORECASE)
 SITS = re.compile(r"[^_]+_[^_]+_[^_]+_([^_]+)_\d{4}-\d{2}-\d{2}")
+PLATFORM = re.compile(
+    r"S[123][A-D]?|SENTINEL-?[123][A-D]?|L[CET]?0?\d|LANDSAT-?\d?|IW|GRD[HM]?|RTC|MSI|L2A", re.IGNORECASE
+)
 NAMELESS = re.compile(r"(?:band|layer|channel|b)?[ _]?\d*", re.IGNORECASE)
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -100,15 +103,17 @@ def band_in_description(text: str) -> str | None:
 
 def band_in_name(stem: str) -> str | None:
     """The band that a file's name says: a polarisation, sits's fourth word, an optical code, or the only word left."""
-    sits, optical, rest = SITS.fullmatch(stem), OPTICAL.findall(stem), without_date(stem)
+    sits, optical, words = SITS.fullmatch(stem), OPTICAL.findall(stem), re.split(r"[_ .]+", without_date(stem))
     if radar_band(stem):
         return radar_band(stem)
     if sits:
         return sits.group(1)
     if len(set(optical)) == 1:
         return str(optical[0]).upper()
-    undated = date_in(stem) is None  # a whole stack in one file: all of its name is the band's
-    return rest if rest and (undated or not re.search(r"[_ .]", rest)) and not RADAR.search(stem) else None
+    if date_in(stem) is None:  # a whole stack in one file: all of its name is the band's
+        return stem
+    left = [word for word in words if word and not PLATFORM.fullmatch(word)]
+    return left[0] if len(left) == 1 and not RADAR.search(stem) else None
 
 
 def units_in(text: str) -> str | None:

@@ -20,7 +20,7 @@ def over_pixels(
     *,
     outputs: int | Mapping[str, int],
     dtype: Any = np.float32,
-    missing: float = np.nan,
+    missing: float | int = np.nan,
 ) -> xr.DataArray:
     """Apply a function of series (n, c, t) -> (n, ...) to each pixel: at once on arrays, lazily on dask.
 
@@ -62,7 +62,7 @@ def over_pixels(
 
 
 def _over_block(
-    fn: Function, values: Shaped[np.ndarray, "h w c t"], shape: tuple[int, ...], dtype: np.dtype, missing: float
+    fn: Function, values: Shaped[np.ndarray, "h w c t"], shape: tuple[int, ...], dtype: np.dtype, missing: float | int
 ) -> Shaped[np.ndarray, "h w ..."]:
     """One block, whatever its rows and columns: the pixels without a gap, a batch at a time."""
     h, w, c, t = values.shape

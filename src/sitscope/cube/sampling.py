@@ -21,7 +21,7 @@ def sample(
     fields: Fields,
     *,
     label: str = "crop",
-    buffer: float = 0.0,
+    buffer: float | int = 0.0,
     min_pixels: int = 1,
     max_pixels: int | None = None,
     unlabelled: int = 0,
@@ -78,13 +78,13 @@ def sample(
     return _without_gaps(series, fill)
 
 
-def _refuse_below(**numbers: tuple[float, int]) -> None:
+def _refuse_below(**numbers: tuple[float | int, int]) -> None:
     for argument, (value, least) in numbers.items():
         if value < least:
             raise BadInput(argument, f"{value:g} is too small. Give {least} or more.")
 
 
-def _kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer: float) -> Bool[np.ndarray, " f"]:
+def _kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer: float | int) -> Bool[np.ndarray, " f"]:
     """Fields with enough pixels; BadInput where none has."""
     counts = np.bincount(owner.ravel() + 1, minlength=f + 1)[1:]
     kept = counts >= max(1, min_pixels)
