@@ -14,6 +14,7 @@ from shapely.geometry import box
 
 from sitscope.showing.findings import Findings
 
+# ruff: noqa: E501
 # class: recall and flows in % (letter, Fig. 3), test series, sowing and clearing in days of the year, peak VV in dB
 CROPS: dict[str, tuple[dict[str, int], int, int, int, float]] = {
     "Cotton": ({"Cotton": 93, "Tomato": 4, "Sugar Beet": 2, "Maize": 1}, 4000, 110, 290, -8.6),
@@ -91,7 +92,7 @@ def build(
 def _scores(names: list[str]) -> Any:
     m = len(names)
     confusion = np.zeros((m, m), np.int64)
-    for i, name in enumerate(names):
+    for i in range(m):
         flows, n, *_ = CROPS[list(CROPS)[i % 16]]
         for other, share in flows.items():
             j = names.index(other) if other in names else i

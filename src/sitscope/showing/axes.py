@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
-from sitscope.showing.colours import CLASSES, class_colours
+from sitscope.showing.colours import class_colours
 
 
 def date_axis(axes: Axes, dates: Shaped[np.ndarray, " t"], label: bool = True) -> None:
@@ -23,13 +23,13 @@ def date_axis(axes: Axes, dates: Shaped[np.ndarray, " t"], label: bool = True) -
     >>> axes.get_xlabel()
     'Date of acquisition, 2017'
     """
-    days = mdates.date2num(dates)
+    days = days_of(dates)
     pad = max(1.0, 0.012 * (days[-1] - days[0]))
     axes.set_xlim(days[0] - pad, days[-1] + pad)
     month_ticks(axes, dates)
     axes.grid(True, axis="x")
     if label:
-        axes.set_xlabel(f"Date of acquisition, {_years(dates)}")
+        axes.set_xlabel(f"Date of acquisition, {years(dates)}")
 
 
 def month_ticks(axes: Axes, dates: Shaped[np.ndarray, " t"]) -> None:
@@ -38,6 +38,25 @@ def month_ticks(axes: Axes, dates: Shaped[np.ndarray, " t"]) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(formatter)
     axes.tick_params(axis="x", length=3)
+
+
+def years(dates: Shaped[np.ndarray, " t"]) -> str:
+    """The years that the dates lie in.
+
+    >>> years(np.array(["2018-11-25", "2019-11-20"], "datetime64[D]"))
+    '2018–2019'
+    """
+    first, last = pd.Timestamp(dates[0]).year, pd.Timestamp(dates[-1]).year
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def days_of(dates: Shaped[np.ndarray, " t"]) -> Float[np.ndarray, " t"]:
+    """Dates as matplotlib counts them: days since 1970.
+
+    >>> days_of(np.array(["1970-01-03T12:00"], "datetime64[ns]")).tolist()
+    [2.5]
+    """
+    return (dates - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
 
 
 def units_label(quantity: str, units: str) -> str:
@@ -64,7 +83,7 @@ def date_edges(dates: Shaped[np.ndarray, " t"]) -> Float[np.ndarray, " t+1"]:
     >>> float(np.diff(date_edges(np.array(["2017-01-03", "2017-01-09"], "datetime64[D]")))[0])
     6.0
     """
-    days = np.asarray(mdates.date2num(dates), dtype=float)
+    days = days_of(dates)
     if len(days) == 1:
         return np.array([days[0] - 0.5, days[0] + 0.5])
     middle = (days[1:] + days[:-1]) / 2
@@ -97,7 +116,7 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 def class_legend(figure: Figure, classes: Sequence[str], present: Iterable[str], columns: int = 8) -> None:
-    """The classes that are present, each with its colour, below the figure; none if there are more than colours.
+    """The classes that are present, each with its colour, below the figure.
 
     >>> from matplotlib.figure import Figure
     >>> figure = Figure(layout="constrained")
@@ -107,7 +126,7 @@ def class_legend(figure: Figure, classes: Sequence[str], present: Iterable[str],
     """
     found = set(present)
     colours = {name: colour for name, colour in class_colours(classes).items() if name in found}
-    if 0 < len(colours) <= 2 * len(CLASSES):
+    if colours:
         keys = [Rectangle((0, 0), 1, 1, facecolor=colour) for colour in colours.values()]
         figure.legend(
             keys, list(colours), loc="outside lower center", ncols=columns, handlelength=1.0, columnspacing=1.2
@@ -122,25 +141,24 @@ def leave_bare(axes: Axes) -> None:
 
 
 def _calendar(dates: Shaped[np.ndarray, " t"]) -> tuple[mdates.DateLocator, FuncFormatter]:
-    length = float(np.ptp(mdates.date2num(dates)))
+    length = float(np.ptp(days_of(dates)))
     several = pd.Timestamp(dates[0]).year != pd.Timestamp(dates[-1]).year
     if length <= 70:
-        return mdates.DayLocator(interval=max(1, round(length / 8))), FuncFormatter(
-            lambda x, _: _tick(x, several, True)
-        )
+        days = mdates.DayLocator(interval=max(1, round(length / 8)))  # type: ignore[no-untyped-call]
+        return days, FuncFormatter(lambda x, _: _tick(x, several, True))
     if length <= 3.2 * 366:
         every = next(n for n in (1, 2, 3, 6) if length / 30.4 / n <= 19)
-        return mdates.MonthLocator(bymonth=range(1, 13, every)), FuncFormatter(lambda x, _: _tick(x, several))
-    years = mdates.YearLocator(max(1, round(length / 366 / 12)))
-    return years, FuncFormatter(lambda x, _: f"{mdates.num2date(x).year}")
+        months = mdates.MonthLocator(bymonth=range(1, 13, every))  # type: ignore[no-untyped-call]
+        return months, FuncFormatter(lambda x, _: _tick(x, several))
+    january = mdates.YearLocator(max(1, round(length / 366 / 12)))  # type: ignore[no-untyped-call]
+    return january, FuncFormatter(lambda x, _: f"{_stamp(x).year}")
 
 
 def _tick(x: float, several_years: bool, with_day: bool = False) -> str:
-    date = mdates.num2date(x)
+    date = _stamp(x)
     name = f"{date.day} {date:%b}" if with_day else f"{date:%b}"
     return f"{name}\n{date.year}" if several_years and date.month == 1 and not with_day else name
 
 
-def _years(dates: Shaped[np.ndarray, " t"]) -> str:
-    first, last = pd.Timestamp(dates[0]).year, pd.Timestamp(dates[-1]).year
-    return str(first) if first == last else f"{first}–{last}"
+def _stamp(day: float) -> pd.Timestamp:
+    return pd.Timestamp("1970-01-01") + pd.Timedelta(days=day)

@@ -46,7 +46,7 @@ def cluster_figure(votes: pd.DataFrame, assigned: Sequence[str]) -> Figure:
     axes.set_yticks(range(len(order)), [assigned[k] or "no vote" for k in order])
     axes.set_xticks(np.arange(0, 1.01, 0.2), [f"{tick} %" for tick in range(0, 101, 20)])
     axes.set(xlim=(0, 1), ylim=(len(order) - 0.5, -0.5), xlabel="Share of the cluster's training series")
-    axes.set_ylabel("Class it stands for, and number of the cluster")
+    axes.set_ylabel("Class and cluster")
     _beside(axes, "training\nseries", (1, -0.5), 46, va="bottom", color=MUTED)
     leave_bare(axes)
     axes.tick_params(axis="y", pad=24)

@@ -86,7 +86,8 @@ def importance_colours(scaled: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "
 
 def _lightened(colour: str, rounds: int) -> str:
     white = 1 - 0.5**rounds
-    return to_hex([channel + (1 - channel) * white for channel in to_rgb(colour)])
+    red, green, blue = (channel + (1 - channel) * white for channel in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def _oklch(lightness: float, chroma: float, hue: float) -> str:
@@ -106,7 +107,8 @@ def _oklch(lightness: float, chroma: float, hue: float) -> str:
             [-0.0041960863, -0.7034186147, 1.7076147010],
         ]
     )
-    return to_hex(_gamma(np.clip(mix @ cubes**3, 0, 1)))
+    red, green, blue = _gamma(np.clip(mix @ cubes**3, 0, 1))
+    return to_hex((red, green, blue))
 
 
 def _gamma(linear: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -66,7 +66,7 @@ def _name(axes: Axes, scores: Scores, columns: list[str], text: float) -> None:
 def _rule(axes: Axes, shares: np.ndarray) -> None:
     """Faint lines between cells, so that the eye finds row and column where nothing was predicted."""
     rows, columns = shares.shape
-    lines = {"colors": RULE, "linewidths": 0.5, "zorder": 2, "clip_on": False}
+    lines: Any = {"colors": RULE, "linewidths": 0.5, "zorder": 2, "clip_on": False}
     axes.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, **lines)
     axes.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, **lines)
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))

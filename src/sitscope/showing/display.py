@@ -69,9 +69,8 @@ BY_CLASS = Display(
     size=lambda scaled: scaled,
     ends=lambda _: ("low", "", "high"),
     caption=(
-        "Importance is scaled from 0 to 1 for each class and each embedding dimension on its own, as in the letter: "
-        "red is the highest importance of a class, blue its lowest. Importance has a sign, so blue may stand for a "
-        "strong negative influence; the overview below shows the sign."
+        "Colours run from the lowest to the highest importance of each class in each embedding dimension, as in the "
+        "letter; blue may therefore stand for a strong negative influence."
     ),
 )
 TOGETHER = Display(
@@ -79,8 +78,8 @@ TOGETHER = Display(
     size=lambda scaled: scaled,
     ends=lambda _: ("low", "", "high"),
     caption=(
-        "Importance is scaled from 0 to 1 for each embedding dimension over all classes shown: red is the highest "
-        "importance, blue the lowest, which may be a strong negative influence."
+        "Colours run from the lowest to the highest importance of all classes shown in each embedding dimension; blue "
+        "may therefore stand for a strong negative influence."
     ),
 )
 SIGNED = Display(
@@ -88,7 +87,7 @@ SIGNED = Display(
     size=lambda scaled: 2 * np.abs(scaled - 0.5),
     ends=_signed_ends,
     caption=(
-        "Importance keeps its sign: red raises the embedding dimension, blue lowers it, grey does neither. "
+        "Colours keep the sign of importance: red raises the embedding dimension, blue lowers it, grey does neither. "
         "Each embedding dimension has its own scale, the same for all classes shown."
     ),
 )

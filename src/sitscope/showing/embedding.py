@@ -82,7 +82,7 @@ def _plane(
 
 def _cloud(axes: Axes, points: Float[np.ndarray, "n 2"], colours: list[str], names: tuple[str, str]) -> None:
     size = float(np.clip(12000 / max(len(points), 1), 1.5, 14))
-    axes.scatter(*points.T, s=size, c=colours, alpha=0.65, linewidths=0, rasterized=True)
+    axes.scatter(points[:, 0], points[:, 1], s=size, c=colours, alpha=0.65, linewidths=0, rasterized=True)
     axes.set(xlabel=names[0], ylabel=names[1])
     axes.label_outer()
     axes.grid(True)
@@ -106,18 +106,16 @@ def _name_classes(axes: Axes, points: Float[np.ndarray, "n 2"], labels: pd.Serie
     middles = np.array([_densest(points[(labels == name).to_numpy()]) for name in names]).reshape(-1, 2)
     for name, place in zip(names, _apart(middles, np.ptp(points, axis=0)), strict=True):
         halo = [withStroke(linewidth=2.6, foreground=PAPER)]
-        axes.text(*place, name, ha="center", va="center", fontsize=BODY, weight="bold", path_effects=halo)
+        axes.text(place[0], place[1], name, ha="center", va="center", fontsize=BODY, weight="bold", path_effects=halo)
 
 
 def _densest(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " 2"]:
     """The mean of the points in and around the fullest of 12 by 12 cells: a class in two clouds is named in one."""
-    counts, *edges = np.histogramdd(points, bins=12)
-    cell = np.unravel_index(int(counts.argmax()), counts.shape)
-    near = [
-        (points[:, i] >= edges[0][i][max(c - 1, 0)]) & (points[:, i] <= edges[0][i][min(c + 2, 12)])
-        for i, c in enumerate(cell)
-    ]
-    return points[near[0] & near[1]].mean(axis=0)
+    low, extent = points.min(axis=0), np.ptp(points, axis=0)
+    cell = np.floor((points - low) / np.where(extent > 0, extent, 1) * 11.999).astype(int)  # (n, 2)
+    cells, counts = np.unique(cell, axis=0, return_counts=True)
+    near = np.abs(cell - cells[counts.argmax()]).max(axis=1) <= 1
+    return points[near].mean(axis=0)
 
 
 def _apart(places: Float[np.ndarray, "m 2"], extent: Float[np.ndarray, " 2"]) -> Float[np.ndarray, "m 2"]:
@@ -137,6 +135,8 @@ def _apart(places: Float[np.ndarray, "m 2"], extent: Float[np.ndarray, " 2"]) ->
 
 def _number_centres(axes: Axes, centres: Float[np.ndarray, "k 2"]) -> None:
     size = SMALL if len(centres) <= 24 else 5.5
-    axes.scatter(*centres.T, s=size**2 * 2.3, c=PAPER, edgecolors=INK, linewidths=0.7, zorder=4, gid="centres")
+    axes.scatter(
+        centres[:, 0], centres[:, 1], s=size**2 * 2.3, c=PAPER, edgecolors=INK, linewidths=0.7, zorder=4, gid="centres"
+    )
     for number, place in enumerate(centres, start=1):
-        axes.text(*place, str(number), ha="center", va="center_baseline", fontsize=size - 0.5, zorder=5)
+        axes.text(place[0], place[1], str(number), ha="center", va="center_baseline", fontsize=size - 0.5, zorder=5)

@@ -5,14 +5,13 @@ m classes, t acquisitions, d embedding dimensions.
 
 from collections.abc import Sequence
 
-import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sitscope.showing.axes import date_axis, date_edges, leave_bare
+from sitscope.showing.axes import date_axis, date_edges, days_of, leave_bare
 from sitscope.showing.colours import IMPORTANCE, INK, MUTED
 from sitscope.showing.style import BODY, SMALL, WIDTH_IN, styled
 
@@ -35,7 +34,7 @@ def overview_figure(profiles: pd.DataFrame, classes: Sequence[str]) -> Figure:
     columns = 1 if len(dims) <= 2 else 2
     rows = -(-len(dims) // columns)
     line = float(np.clip(3.4 / len(shown), 0.085, 0.2))
-    heights = [0.42, max(line * len(shown), 0.3)] * rows
+    heights = [0.42, max(line * len(shown), 0.75)] * rows
     figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.62 * rows + 0.2), layout="constrained")
     grid = figure.add_gridspec(2 * rows, columns, height_ratios=heights)
     for place, dim in enumerate(dims):
@@ -53,7 +52,7 @@ def overview_figure(profiles: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
 
 def _curve(axes: Axes, dates: np.ndarray, size: Float[np.ndarray, " t"], dim: int) -> None:
-    days = np.asarray(mdates.date2num(dates))
+    days = days_of(dates)
     axes.fill_between(days, 0, size, color=MUTED, alpha=0.25, linewidth=0)
     axes.plot(days, size, color=INK, linewidth=1.0)
     axes.set(ylim=(0, None), yticks=[0], xticks=[])
@@ -80,7 +79,7 @@ def _heat(
     axes.set_yticks(range(len(names)), names, fontsize=float(np.clip(line * 72 * 0.78, 4.5, BODY)))
     leave_bare(axes)
     bar = figure.colorbar(mesh, ax=axes, fraction=0.025, pad=0.01, aspect=18)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_ticks([-largest, 0, largest], labels=[f"−{largest:.2g}", "0", f"+{largest:.2g}"])
     bar.ax.tick_params(length=0)
     bar.set_label("Importance", fontsize=BODY)

@@ -6,19 +6,19 @@ m classes in a panel, t acquisitions, d embedding dimensions, one panel each.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_hex, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from sitscope.errors import BadInput
-from sitscope.showing.axes import band_label, date_axis, spread
+from sitscope.showing.axes import band_label, date_axis, days_of, spread
 from sitscope.showing.colours import IMPORTANCE, INK, MUTED, PAPER, importance_colours
 from sitscope.showing.display import BY_CLASS, Display
 from sitscope.showing.style import BODY, SMALL, WIDTH_IN, styled
@@ -67,8 +67,8 @@ def profile_figure(
     _check(profiles, classes, band)
     dims = sorted(profiles["dim"].unique())
     height = 2.55 if len(dims) <= 2 else 2.1 if len(dims) <= 4 else 1.75
-    figure = Figure(figsize=(WIDTH_IN, height * len(dims) + 0.45), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.06, hspace=0.03)  # type: ignore[union-attr]
+    layout = ConstrainedLayoutEngine(h_pad=0.06, hspace=0.03)
+    figure = Figure(figsize=(WIDTH_IN, height * len(dims) + 0.45), layout=layout)
     panels = figure.subplots(len(dims), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     series = profiles.drop_duplicates("class").set_index("class")["n"]
     for axes, dim in zip(panels, dims, strict=True):
@@ -103,7 +103,7 @@ def _curves(profiles: pd.DataFrame, classes: Sequence[str], band: str, dim: int)
 
 
 def _draw(axes: Axes, curves: Curves, display: Display, hollow: NDArray[np.bool_]) -> None:
-    days = np.asarray(mdates.date2num(curves.dates))
+    days = days_of(curves.dates)
     scaled = display.scale(curves.importance)
     size = display.size(scaled)
     for i in range(len(scaled)):
@@ -116,12 +116,13 @@ def _draw(axes: Axes, curves: Curves, display: Display, hollow: NDArray[np.bool_
         axes.add_collection(
             LineCollection(list(pieces), colors=between, linewidths=2.0, zorder=2.05 + 0.1 * i, capstyle="round")
         )
-        fill = importance_colours(scaled[i])
-        fill[hollow] = (1, 1, 1, 1)
-        edge = np.where(hollow[:, None], importance_colours(scaled[i]), np.array([[0.11, 0.14, 0.17, 1.0]]))
+        colours = importance_colours(scaled[i])
+        fill = np.where(hollow[:, None], to_rgba(PAPER), colours)
+        edge = np.where(hollow[:, None], colours, to_rgba(INK))
         axes.scatter(
             days, mean, s=12 + 46 * size[i] ** 1.5, c=fill, marker=MARKERS[i % len(MARKERS)],
-            edgecolors=edge, linewidths=np.where(hollow, 1.4, 0.6), zorder=3 + 0.1 * i, gid=f"importance-{i}",
+            edgecolors=[to_hex(tuple(rgba)) for rgba in edge], linewidths=np.where(hollow, 1.4, 0.6).tolist(),
+            zorder=3 + 0.1 * i, gid=f"importance-{i}",
         )  # fmt: skip
 
 
@@ -144,7 +145,7 @@ def _label_ends(axes: Axes, curves: Curves, names: Sequence[str], height: float)
 def _colour_bar(figure: Figure, axes: Axes, ends: tuple[str, str, str]) -> None:
     mappable = ScalarMappable(Normalize(0, 1), IMPORTANCE)
     bar = figure.colorbar(mappable, ax=axes, fraction=0.03, pad=0.01, aspect=14, shrink=0.86)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_ticks([0, 0.5, 1], labels=list(ends))
     bar.ax.tick_params(length=0)
     bar.set_label("Importance", fontsize=BODY)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import geopandas as gpd
-import matplotlib.dates as mdates
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -17,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 from pyproj import CRS
 from shapely.geometry import MultiPolygon, Polygon
 
-from sitscope.showing.axes import band_label, class_legend, month_ticks
+from sitscope.showing.axes import band_label, class_legend, days_of, month_ticks, years
 from sitscope.showing.colours import BACKSCATTER, DATES, INK, PAPER, class_colours
 from sitscope.showing.style import SMALL, WIDTH_IN, styled
 from sitscope.showing.words import day
@@ -41,7 +41,7 @@ def scene_figure(maps: xr.Dataset, fields: gpd.GeoDataFrame | None, classes: Seq
     _scale(figure, panels, image, maps["backscatter"])
     if fields is not None:
         _fields(panels[0], fields.to_crs(_crs(maps)) if fields.crs and _crs(maps) else fields, colours)
-    predicted = _thin(maps["class"]).to_numpy()
+    predicted = _codes(maps["class"])
     shown = np.ma.masked_equal(predicted, 0)
     panels[1].imshow(
         shown, cmap=ListedColormap([colours[name] for name in classes]), vmin=0.5, vmax=len(classes) + 0.5,
@@ -52,6 +52,7 @@ def scene_figure(maps: xr.Dataset, fields: gpd.GeoDataFrame | None, classes: Seq
     present = {classes[i - 1] for i in np.unique(predicted) if i > 0}
     labels = set() if fields is None else set(fields["label"])
     class_legend(figure, classes, present | (labels & set(classes)))
+    _trim(figure)
     return figure
 
 
@@ -59,11 +60,11 @@ def scene_figure(maps: xr.Dataset, fields: gpd.GeoDataFrame | None, classes: Seq
 def peak_date_figure(maps: xr.Dataset) -> Figure:
     """For each embedding dimension, the acquisition of largest importance at every pixel, with a calendar."""
     dates = np.array(maps["peak_date"].attrs["dates"], dtype="datetime64[D]")
-    days = np.asarray(mdates.date2num(dates), dtype=float)
+    days = days_of(dates)
     dims = [int(dim) for dim in maps["dim"].to_numpy()]
     figure, panels = _panels(maps, len(dims), below_in=0.75)
     for axes, dim in zip(panels, dims, strict=True):
-        number = _thin(maps["peak_date"].sel(dim=dim)).to_numpy().astype(int)
+        number = _codes(maps["peak_date"].sel(dim=dim))
         shown = np.ma.masked_where(number == 0, days[np.maximum(number, 1) - 1])
         image = axes.imshow(
             shown,
@@ -75,10 +76,11 @@ def peak_date_figure(maps: xr.Dataset) -> Figure:
         )
         axes.set_title(f"Embedding dimension {dim}")
     _finish(panels, maps)
-    bar = figure.colorbar(image, ax=list(panels), orientation="horizontal", aspect=60, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar = figure.colorbar(image, ax=panels, orientation="horizontal", aspect=60, pad=0.02)
+    bar.outline.set_visible(False)
     month_ticks(bar.ax, dates)
-    bar.set_label("Acquisition of largest importance")
+    bar.set_label(f"Acquisition of largest importance (either sign), {years(dates)}")
+    _trim(figure)
     return figure
 
 
@@ -96,10 +98,21 @@ def _panels(maps: xr.Dataset, number: int, below_in: float) -> tuple[Figure, lis
     return figure, list(grid[:number])
 
 
+def _trim(figure: Figure) -> None:
+    """Cut the paper that maps of a fixed shape leave over, and lay out again."""
+    figure.draw_without_rendering()
+    figure.set_figheight(figure.get_tightbbox().height + 0.12)
+
+
 def _thin(band: xr.DataArray) -> xr.DataArray:
     """Every so manyth pixel, so that no more are drawn than a page can show."""
     step = max(1, -(-max(band.sizes["y"], band.sizes["x"]) // PIXELS))
     return band.isel(y=slice(step // 2, None, step), x=slice(step // 2, None, step))
+
+
+def _codes(band: xr.DataArray) -> NDArray[np.int64]:
+    """Whole numbers, 0 where nothing is known."""
+    return np.nan_to_num(_thin(band).to_numpy()).astype(np.int64)
 
 
 def _extent(maps: xr.Dataset) -> tuple[float, float, float, float]:
@@ -111,7 +124,7 @@ def _extent(maps: xr.Dataset) -> tuple[float, float, float, float]:
 
 
 def _crs(maps: xr.Dataset) -> CRS | None:
-    text = maps["spatial_ref"].attrs.get("crs_wkt") if "spatial_ref" in maps.coords else None
+    text = maps["spatial_ref"].attrs.get("crs_wkt") if "spatial_ref" in maps.variables else None
     return CRS.from_wkt(text) if text else None
 
 
@@ -133,7 +146,7 @@ def _scale(figure: Figure, panels: Sequence[Axes], image: AxesImage, band: xr.Da
     bar = figure.colorbar(
         image, ax=list(panels), orientation="horizontal", aspect=40, shrink=0.45, anchor=(0.0, 1.0), pad=0.02
     )
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label(band_label(name, str(band.attrs.get("units", "1"))), fontsize=SMALL)
 
 

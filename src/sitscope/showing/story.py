@@ -3,6 +3,7 @@
 m classes. A flow is the share of a class's test series that another class is predicted for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from sitscope.showing.findings import Findings, Scores
-from sitscope.showing.words import listed, percent
+from sitscope.showing.words import listed, number, percent, stretches, strongest_days
 
 ENOUGH = 20  # test series below which a share says little
 
@@ -46,6 +47,43 @@ class Group:
     """How they were chosen, in a sentence."""
 
 
+@dataclass(frozen=True)
+class Contrast:
+    """Whether the embedding looks where the classes of a group differ, in one band."""
+
+    band: str
+    """The band compared."""
+    largest: float
+    """The largest distance between the highest and the lowest class mean, in the band's unit."""
+    when: str
+    """The acquisitions where that distance is largest, in words."""
+    attention: float
+    """Mean size of the importance of these classes there, relative to its mean over all acquisitions."""
+
+    def said(self, units: str) -> str:
+        """The contrast in two sentences."""
+        if not self.when:
+            return f"In {self.band} the class means are the same throughout."
+        apart = f"{self.largest:.1f} dB" if units == "dB" else number(self.largest)
+        first = f"In {self.band} the class means lie furthest apart, up to {apart}, on {self.when}."
+        if not np.isfinite(self.attention):
+            return first
+        much = "less than" if self.attention < 0.8 else "more than" if self.attention > 1.25 else "about as much as"
+        return f"{first} The embedding looks there {much} elsewhere: {self.attention:.1f} times the average importance."
+
+
+def contrast(profiles: pd.DataFrame, classes: Sequence[str], band: str) -> Contrast:
+    """Where the means of `classes` lie furthest apart, and how much importance these acquisitions get."""
+    table = profiles[profiles["class"].isin(list(classes))]
+    means = table[table["dim"] == table["dim"].min()].pivot(index="date", columns="class", values=band)
+    distance = (means.max(axis=1) - means.min(axis=1)).to_numpy(dtype=float)
+    size = table["importance"].abs().groupby(table["date"]).mean().to_numpy(dtype=float)
+    apart = np.concatenate([np.arange(a, b + 1) for a, b in stretches(distance)] or [np.arange(len(distance))])
+    relative = float(size[apart].mean() / size.mean()) if size.mean() > 0 else float("nan")
+    when = strongest_days(distance, means.index.to_numpy())
+    return Contrast(band, float(distance.max()), when, relative)
+
+
 def row_shares(scores: Scores) -> Float[np.ndarray, "m m+1"]:
     """Each class's test series by prediction, in [0, 1]; last column: in clusters without a vote.
 
@@ -72,7 +110,7 @@ def flows(scores: Scores, least: float = 0.1) -> list[Flow]:
 
 
 def groups(scores: Scores) -> list[Group]:
-    """The classes best separated, those confused worst and those scattered most; a group without members is left out."""
+    """The classes best separated, those confused worst, those scattered most; an empty group is left out."""
     return [group for group in (_separated(scores), _confused(scores), _scattered(scores)) if group]
 
 

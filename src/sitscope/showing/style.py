@@ -4,7 +4,8 @@ One scale of type (8, 9, 11 points at 10 inches of width), one ink, set in a con
 finished when they are returned: laid out, with all ticks made, so that whoever saves them gets what was drawn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +19,7 @@ from sitscope.showing.colours import INK, MUTED, PAPER, RULE
 WIDTH_IN = 10.0
 SMALL, BODY, HEAD = 8.0, 9.0, 11.0
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.facecolor": PAPER,
@@ -68,9 +69,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @wraps(draw)
     def finished(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(STYLE)
+        with _house():
             figure = draw(*args, **kwargs)
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # keep the layout now found: saving again must not move anything
@@ -111,10 +110,17 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     return vector, raster
 
 
-def _written(figure: Figure, kind: str, metadata: dict[str, str | None]) -> bytes:
-    out = BytesIO()
+@contextmanager
+def _house() -> Iterator[None]:
+    """The house style over matplotlib's own defaults, and the caller's style again afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
+        yield
+
+
+def _written(figure: Figure, kind: str, metadata: dict[str, str | None]) -> bytes:
+    out = BytesIO()
+    with _house():
         figure.savefig(out, format=kind, metadata=metadata)
     return out.getvalue()

@@ -79,6 +79,17 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
+def some(names: Sequence[str], most: int = 12) -> str:
+    """Names in a sentence that stays readable: the rest is counted.
+
+    >>> some(["a", "b", "c", "d"], most=2)
+    'a, b and 2 more'
+    """
+    if len(names) <= most:
+        return listed(names)
+    return listed([*names[:most], f"{len(names) - most} more"])
+
+
 def number(value: float) -> str:
     """A measured number with three figures that count.
 

@@ -1,0 +1,171 @@
+"""Which figures does a run have, and what does each show?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from sitscope.showing.clusters import cluster_figure
+from sitscope.showing.confusion import PRINTED, confusion_figure
+from sitscope.showing.display import BY_CLASS
+from sitscope.showing.embedding import embedding_figure
+from sitscope.showing.findings import Findings
+from sitscope.showing.losses import loss_figure
+from sitscope.showing.missing import missing_figure
+from sitscope.showing.overview import overview_figure
+from sitscope.showing.profile import HOLLOW, profile_figure
+from sitscope.showing.scene import peak_date_figure, scene_figure
+from sitscope.showing.story import Group, date_strength, flows, groups
+from sitscope.showing.words import listed, many, percent, span, strongest_days
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure with its words."""
+
+    name: str
+    """Of the file, without ending."""
+    figure: Figure
+    """Finished: ready to be saved."""
+    caption: str
+    """How to read it."""
+    alt: str
+    """What it shows, for those who cannot see it."""
+
+
+def plates(findings: Findings) -> Iterator[Plate]:
+    """Every figure of a run, one after the other; those for which there is nothing to show are left out."""
+    if np.any(findings.missing > 0):
+        yield _missing(findings)
+    if findings.maps is not None:
+        yield _scene(findings)
+    yield _confusion(findings)
+    yield _embedding(findings)
+    yield _clusters(findings)
+    yield _overview(findings)
+    if findings.maps is not None:
+        yield _peak_dates(findings)
+    for group in shown_groups(findings):
+        for band in findings.bands:
+            yield _profile(findings, group, band)
+    if any(len(values) for values in findings.losses.values()):
+        yield _losses(findings)
+
+
+def shown_groups(findings: Findings) -> list[Group]:
+    """The groups of classes that have a profile to show."""
+    known = set(findings.profiles["class"])
+    return [group for group in groups(findings.scores) if set(group.classes) <= known]
+
+
+def plate_name(group: Group, band: str) -> str:
+    """The file of a group's profile in a band."""
+    return f"profile_{group.key}_{band}"
+
+
+def _missing(findings: Findings) -> Plate:
+    worst = int(findings.missing.argmax())
+    caption = "Share of the values missing in each acquisition. Ticks under the axis mark all acquisitions."
+    alt = f"Bars over time. The largest is {percent(float(findings.missing[worst]))}."
+    return Plate("missing", missing_figure(findings.dates, findings.missing), caption, alt)
+
+
+def _scene(findings: Findings) -> Plate:
+    assert findings.maps is not None
+    caption = (
+        "Left: one acquisition in grey, the fields over it coloured by class; fields with a dark outline are test "
+        "fields, unused fields are not filled. Right: the class of each pixel's cluster; white is nodata."
+    )
+    alt = f"Two maps side by side: the fields by class, and the predicted class of every pixel, {_classes(findings)}."
+    return Plate("scene", scene_figure(findings.maps, findings.fields, findings.classes), caption, alt)
+
+
+def _confusion(findings: Findings) -> Plate:
+    printed = "Numbers are row percentages; less than 0.5 % is left blank. " if len(findings.classes) <= PRINTED else ""
+    caption = (
+        f"Test series by true class (rows) and predicted class (columns). {printed}The outlined diagonal is what is "
+        "right. Classes in grey italics are never predicted. Right: recall, and the number of test series."
+    )
+    largest = [str(flow) for flow in flows(findings.scores)[:3]]
+    alt = f"Confusion matrix of {_classes(findings)}. {'. '.join(largest)}."
+    return Plate("confusion", confusion_figure(findings.scores), caption, alt)
+
+
+def _embedding(findings: Findings) -> Plate:
+    plane = " seen in the plane of its first two principal components" if findings.dims > 2 else ""
+    caption = (
+        f"Each point is the embedding of one series{plane}. Left, coloured by class; right, by cluster, with the "
+        "clusters' centres numbered. The axes have no unit, and another seed may turn or mirror them."
+    )
+    if findings.dims == 1:
+        caption = (
+            "Each point is the embedding of one series, in the row of its class (left) and of its cluster (right); "
+            "ticks mark the clusters' centres. Points are scattered a little up and down so that they do not overlap."
+        )
+    alt = f"Scatter of the embedding, coloured by {_classes(findings)} and by {many(findings.clusters, 'cluster')}."
+    return Plate("embedding", embedding_figure(findings.samples, findings.centres, findings.classes), caption, alt)
+
+
+def _clusters(findings: Findings) -> Plate:
+    caption = (
+        "Each bar is a cluster; its pieces are the classes of its training series, the largest first. The cluster "
+        "stands for the class named at the left. All other pieces are what it gets wrong."
+    )
+    won = sorted({name for name in findings.assigned if name})
+    alt = f"Stacked bars of {many(findings.clusters, 'cluster')}, which stand for {listed(won) or 'no class'}."
+    return Plate("clusters", cluster_figure(findings.votes, findings.assigned), caption, alt)
+
+
+def _overview(findings: Findings) -> Plate:
+    caption = (
+        "Mean importance of every acquisition (columns) for every class (rows). Red raises the embedding dimension, "
+        "blue lowers it, grey does neither; each embedding dimension has its own scale. The grey curve is the mean "
+        "size of the importance over all classes, weighted by their test series."
+    )
+    strength = date_strength(findings.profiles)
+    said = [
+        f"embedding dimension {dim}: {strongest_days(strength[dim].to_numpy(), findings.dates)}" for dim in strength
+    ]
+    alt = f"Heat map of importance by class and date. Strongest acquisitions, {'; '.join(said)}."
+    return Plate("importance_overview", overview_figure(findings.profiles, findings.classes), caption, alt)
+
+
+def _peak_dates(findings: Findings) -> Plate:
+    assert findings.maps is not None
+    caption = (
+        "For each pixel, the acquisition whose importance is largest in size, whatever its sign: dark early, light "
+        "late. White is nodata."
+    )
+    alt = f"Maps of the most important acquisition of each pixel, for {many(findings.dims, 'embedding dimension')}."
+    return Plate("peak_dates", peak_date_figure(findings.maps), caption, alt)
+
+
+def _profile(findings: Findings, group: Group, band: str) -> Plate:
+    hollow = " Hollow markers: more than half of the acquisition's values were missing." if _hollow(findings) else ""
+    caption = (
+        f"Mean {band} of {listed(group.classes)}, with the number of test series in brackets, coloured by the "
+        f"importance of each acquisition; larger markers matter more. Grey: one standard deviation.{hollow} {BY_CLASS.caption}"
+    )
+    figure = profile_figure(
+        findings.profiles, group.classes, band, findings.units, BY_CLASS, missing=findings.missing.astype(float)
+    )
+    alt = (
+        f"Mean {band} over {span(findings.dates[0], findings.dates[-1])} of {listed(group.classes)}, coloured by "
+        f"importance, one panel for each of {many(findings.dims, 'embedding dimension')}."
+    )
+    return Plate(plate_name(group, band), figure, caption, alt)
+
+
+def _hollow(findings: Findings) -> bool:
+    return bool(np.any(findings.missing > HOLLOW))
+
+
+def _losses(findings: Findings) -> Plate:
+    caption = "Mean squared error between the scaled series and their reconstruction, after each epoch."
+    alt = f"Training and validation loss over epochs; the weights of epoch {findings.best_epoch} were kept."
+    return Plate("losses", loss_figure(findings.losses, findings.best_epoch), caption, alt)
+
+
+def _classes(findings: Findings) -> str:
+    return many(len(findings.classes), "class", "classes")
