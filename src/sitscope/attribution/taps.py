@@ -3,11 +3,12 @@
 n series, k filters, t cells in time. Here are the plug-ins `tap` and `layers` of `grad_slam`, and how maps are read.
 
 A block is told by the order in which the modules of an encoder run: it begins with a 1-D convolution and goes on
-through every activation, normalisation, dropout, pooling or other module without weights that runs next, as long as
-its output keeps the filters and has more than one cell in time. Anything else ends it: another convolution, a dense or
-recurrent layer, attention, a flattening. What is called as a function (`F.relu(self.conv(x))`) is no module and is not
-seen: that block ends with its convolution. `GradSlam.tapped` says what was read; to read elsewhere write the activation
-as a module, or name a module in `layers`.
+through every activation, normalisation, dropout, pooling or other module without weights that runs next, as long as its
+output keeps the filters and has more than one cell in time. Anything else ends it: another convolution, a dense or
+recurrent layer, attention, a flattening. Order alone decides, so of parallel branches the one that runs last gets what
+follows their sum. What is called as a function (`F.relu(self.conv(x))`) is no module and is not seen: that block ends
+with its convolution. `GradSlam.tapped` says what was read; to read elsewhere write the activation as a module, or name
+a module in `layers`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -114,13 +115,13 @@ class Reading:
     def found(self, select: Selection) -> dict[str, FeatureMap]:
         """The feature maps of the layers selected, in running order."""
         ran = [layer for layer in self.blocks if layer in self.wanted]
-        chosen = set(select(ran))
-        if not chosen:
+        selected = set(select(ran))
+        if not selected:
             raise ValueError(
                 f"of the layers {sorted(self.wanted)} none is left: {len(ran)} ran in the encoder's forward, and none "
                 "of these was selected. Compiled or scripted modules run unheard: give the encoder as it was before."
             )
-        for layer in sorted(chosen - self.maps.keys()):
+        for layer in sorted(selected - self.maps.keys()):
             if layer not in ran:
                 raise ValueError(f"layer {layer!r} did not run in the encoder's forward; these did: {ran}.")
             block = "-".join(type(module).__name__ for module in self.blocks[layer])
@@ -128,7 +129,7 @@ class Reading:
                 f"the tap reads nothing in the block of layer {layer!r}, which is {block}. "
                 "Use another tap, or leave this layer out of layers."
             )
-        return {layer: self.maps[layer] for layer in ran if layer in chosen}
+        return {layer: self.maps[layer] for layer in ran if layer in selected}
 
     def _begin(self, layer: str, module: nn.Module) -> None:
         if layer in self.wanted and layer in self.blocks:
@@ -151,11 +152,10 @@ class Reading:
                 f"layer {layer!r}: the output of {module!r} is cut off from autograd (torch.no_grad or detach inside "
                 "the encoder). Let the encoder run with gradients, or leave this layer out."
             )
-        onward = output
-        if output._is_view():  # an in-place operation downstream would take a view, and its edge, out of the graph
-            onward, values = output.clone(), output.detach()
-        else:
-            values = output.detach().clone()
+        if output._is_view():  # writing into a view in place would take it, and its edge, out of the graph
+            values, onward = output.detach(), output.clone()
+        else:  # writing into it in place would rewrite what is kept
+            values, onward = output.detach().clone(), output
         self.maps[layer] = FeatureMap(values, get_gradient_edge(onward), module)
         return onward
 
