@@ -202,7 +202,7 @@ class Stack(BackendArray):
                 layers = [self.layers[times[position]] for position in positions]
                 for position, values in zip(positions, _values(path, layers, window), strict=True):
                     out[position] = values[within]
-        return out[lacking]
+        return np.asarray(out[lacking])
 
     def _by_file(self, times: np.ndarray) -> Mapping[str, list[int]]:
         files: dict[str, list[int]] = {}

@@ -16,7 +16,7 @@ SITS = re.compile(r"[^_]+_[^_]+_[^_]+_([^_]+)_\d{4}-\d{2}-\d{2}")
 PLATFORM = re.compile(
     r"S[123][A-D]?|SENTINEL-?[123][A-D]?|L[CET]?0?\d|LANDSAT-?\d?|IW|GRD[HM]?|RTC|MSI|L2A", re.IGNORECASE
 )
-NAMELESS = re.compile(r"(?:band|layer|channel|b)?[ _]?\d*", re.IGNORECASE)
+NAMELESS = re.compile(r"(?:band|layer|channel)?[ _]?\d*", re.IGNORECASE)
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 CLOCK = r"[Tt ](?P<h>\d{2})[:-]?(?P<min>\d{2})(?:[:-]?(?P<s>\d{2}))?"

@@ -45,9 +45,10 @@ def write_map(
     >>> import rioxarray
     >>> coords = {"y": [15.0, 5.0], "x": [5.0, 15.0]}
     >>> crop = xr.DataArray([[1, 2], [0, 1]], coords, ("y", "x")).rio.write_crs("EPSG:32630")
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> write_map(crop, f"{folder.name}/crop.tif", names={1: "Wheat", 2: "Maize"}, colours={1: "#e69f00", 2: "#009e73"})
-    >>> sorted(os.listdir(folder.name))
+    >>> style = {"names": {1: "Wheat", 2: "Maize"}, "colours": {1: "#e69f00", 2: "#009e73"}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_map(crop, f"{folder}/crop.tif", **style)
+    ...     sorted(os.listdir(folder))
     ['crop.qml', 'crop.tif', 'crop.tif.aux.xml']
     """
     assert (names is None) == (colours is None), "names and colours come together"
@@ -57,11 +58,11 @@ def write_map(
     with _whole(path) as folder:
         plain, cog = folder / "plain.tif", folder / path.name
         if names is None or colours is None:
-            limits = _write_plain(plain, bands, np.dtype("float32"), np.nan)
+            limits = _write_plain(plain, bands, np.dtype("float32"))
             style = styles.pseudocolour(ramp, limits[0]) if len(bands) == 1 else styles.composite(limits)
         else:
             dtype = np.dtype("uint8" if max([*names, *colours]) < 256 else "uint16")
-            _write_plain(plain, bands, dtype, 0, names, colours)
+            _write_plain(plain, bands, dtype, names, colours)
             style = styles.paletted(colours, names)
             (folder / f"{path.name}.aux.xml").write_text(styles.categories(names, len(bands)), encoding="utf-8")
         resampling = "AVERAGE" if names is None else "NEAREST"
@@ -75,12 +76,11 @@ def _write_plain(
     path: Path,
     bands: xr.DataArray,
     dtype: np.dtype[Any],
-    nodata: float,
     names: Mapping[int, str] | None = None,
     colours: Mapping[int, str] | None = None,
 ) -> list[styles.Limits]:
     """A tiled GeoTIFF, written some rows at a time; the 2nd and 98th percentile of each band."""
-    grid = Grid.of(bands)
+    grid, nodata = Grid.of(bands), np.nan if dtype.kind == "f" else 0
     profile = {"driver": "GTiff", "tiled": True, "count": len(bands), "dtype": dtype, "nodata": nodata}
     place = {"height": grid.height, "width": grid.width, "crs": grid.crs, "transform": grid.transform}
     seen: list[np.ndarray] = []
@@ -122,6 +122,9 @@ def write_zarr(dataset: xr.Dataset, path: str | Path) -> None:
     """Write maps as Zarr v3 with CF's grid mapping, for xarray.open_zarr(path) and .rio.crs. Lazy maps are computed."""
     path = Path(path)
     plain = dataset.drop_encoding()
+    # Zarr v3 specifies text of any length, and not numpy's of a fixed one.
+    for name in [name for name, array in plain.variables.items() if array.dtype.kind == "U"]:
+        plain[name] = plain[name].astype(object)
     for name, array in plain.data_vars.items():
         if "spatial_ref" in plain.coords and {"y", "x"} <= set(array.dims):
             # as a coordinate too: else it is one only for those who open with decode_coords="all"
