@@ -18,7 +18,7 @@ def cube(rows: int, columns: int, missing: float, seed: int = 0) -> xr.DataArray
     values[rng.random(values.shape) < missing] = np.nan
     dims = ("time", "band", "y", "x")
     coords = {"band": ["VV", "VH"], "y": np.arange(rows) * -10.0, "x": np.arange(columns) * 10.0}
-    return xr.DataArray(values, coords, dims).rio.write_crs("EPSG:32630")
+    return xr.DataArray(values, coords, dims, "backscatter", {"units": "dB"}).rio.write_crs("EPSG:32630")
 
 
 def weights(x: np.ndarray) -> np.ndarray:
@@ -64,6 +64,7 @@ def test_a_lazy_cube_stays_lazy_and_keeps_its_blocks_and_place() -> None:
     assert not calls
     assert found.chunks == ((2, 2, 1), (4, 3), (2,))
     assert found.rio.crs == image.rio.crs
+    assert (found.name, found.attrs) == (None, {})  # no longer backscatter in dB
     np.testing.assert_array_equal(found.x, image.x)
     found.compute()
     assert sorted(calls) == [3, 4, 6, 6, 8, 8]

@@ -126,13 +126,14 @@ def _named(layers: list[Layer], bands: Sequence[str] | None) -> list[Layer]:
     if all(layer.band for layer in layers) and len(keys) == len(layers):
         return layers
     if bands is not None and len(bands) == len(layers):
-        return [replace(layer, band=band) for layer, band in zip(layers, bands, strict=True)]
-    given = "" if bands is None else f", and {len(bands)} are given"
+        given = [names.radar_band(band) or band for band in bands]
+        return [replace(layer, band=band) for layer, band in zip(layers, given, strict=True)]
+    but = "" if bands is None else f", and {len(bands)} are given"
     example = few([f"'{band}'" for band in ("VV", "VH", "B3", "B4", "B5", "B6")[: len(layers)]], 6)
     raise BadInput(
         "bands",
         f"neither the name nor the descriptions of {layers[0].path} say which band its {len(layers)} layer(s) hold"
-        f"{given}. Name one per layer, as in bands=[{example}].",
+        f"{but}. Name one per layer, as in bands=[{example}].",
     )
 
 

@@ -172,13 +172,20 @@ def iso(time: np.datetime64) -> str:
     return text.removesuffix("T00:00:00")
 
 
-def parsed(argument: str, date: str) -> np.datetime64:
-    """A date that a user gave, or BadInput."""
+def parsed(argument: str, date: str) -> tuple[np.datetime64, np.datetime64]:
+    """First and last second of the year, month, day or moment that a user names; BadInput where it is none.
+
+    >>> print(*parsed("end", "2018-11"))
+    2018-11-01T00:00:00 2018-11-30T23:59:59
+    """
     try:
-        return np.datetime64(date, "s")
+        named = np.datetime64(date)
     except ValueError:
+        named = np.datetime64("NaT")
+    if np.isnat(named):
         message = f"{date!r} is no date. Write it as year-month-day, for example 2018-11-25."
-        raise BadInput(argument, message) from None
+        raise BadInput(argument, message)
+    return named.astype("datetime64[s]"), (named + 1).astype("datetime64[s]") - np.timedelta64(1, "s")
 
 
 def suffix_units(text: str) -> str:

@@ -47,18 +47,19 @@ def over_pixels(
         return _over_block(fn, values, tuple(sizes.values()), np.dtype(dtype), missing)
 
     whole = cube.chunk({"time": -1, "band": -1}) if cube.chunks else cube
-    return xr.apply_ufunc(
+    along = [name for name in cube.coords if {"time", "band"} & set(cube[name].dims)]
+    # an axis of the result may be called time and have another size than the cube's
+    series = whole.drop_vars(along).rename(time="series_time", band="series_band")
+    found = xr.apply_ufunc(
         block,
-        # an axis of the result may be called time and have another size than the cube's
-        whole.drop_vars([name for name in cube.coords if {"time", "band"} & set(cube[name].dims)]).rename(
-            time="series_time", band="series_band"
-        ),
+        series,
         input_core_dims=[["series_band", "series_time"]],
         output_core_dims=[list(sizes)],
         dask="parallelized",
         output_dtypes=[dtype],
         dask_gufunc_kwargs={"output_sizes": sizes},
-    ).rename(None)
+    )
+    return found.rename(None).drop_attrs(deep=False)  # what fn gives is in no unit of the cube's
 
 
 def _over_block(

@@ -68,8 +68,8 @@ def open_cube(
     opened = _opened(images, bands)
     taken = {band: _between(_orbit(array, orbit), start, end) for band, array in _chosen(opened, bands).items()}
     _refuse_gaps(taken)
-    if any(map(radar_band, taken)):
-        orbits.refuse_mixed(next(iter(taken.values())))
+    for radar in [band for band in taken if radar_band(band)][:1]:  # all have the same dates
+        orbits.refuse_mixed(taken[radar])
     return _cube(taken, unit.known_units(taken, units), chunks)
 
 
@@ -154,10 +154,8 @@ def _orbit(array: xr.DataArray, orbit: str | None) -> xr.DataArray:
 def _between(array: xr.DataArray, start: str | None, end: str | None) -> xr.DataArray:
     """The dates from start to end, both days included."""
     times = array.time.values
-    first = times[0] if start is None else parsed("start", start)
-    last = times[-1] if end is None else parsed("end", end)
-    if end is not None and last == last.astype("datetime64[D]"):
-        last = last + np.timedelta64(86399, "s")  # a date means its whole day
+    first = times[0] if start is None else parsed("start", start)[0]
+    last = times[-1] if end is None else parsed("end", end)[1]
     kept = np.flatnonzero((times >= first) & (times <= last))
     if not kept.size:
         asked = "end" if start is None else "start"

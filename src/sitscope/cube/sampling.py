@@ -86,7 +86,7 @@ def _refuse_below(**numbers: tuple[float | int, int]) -> None:
 
 def _kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer: float | int) -> Bool[np.ndarray, " f"]:
     """Fields with enough pixels; BadInput where none has."""
-    counts = np.bincount(owner.ravel() + 1, minlength=f + 1)[1:]
+    counts = np.bincount(owner[owner >= 0], minlength=f)
     kept = counts >= max(1, min_pixels)
     if not kept.any():
         argument = "buffer" if buffer else "min_pixels"
