@@ -72,7 +72,7 @@ def _bar(axes: Axes, row: int, shares: np.ndarray, names: list[str], colours: di
         left += shares[j]
 
 
-def _beside(axes: Axes, said: str, place: tuple[float, float], points: float, **look: Any) -> None:
+def _beside(axes: Axes, said: str, place: tuple[int, int | float], points: int, **look: Any) -> None:
     look = {"va": "center_baseline", "fontsize": SMALL, **look}
     axes.annotate(said, place, (points, 0), textcoords="offset points", ha="right", annotation_clip=False, **look)
 

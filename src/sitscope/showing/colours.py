@@ -21,8 +21,8 @@ ACCENT = "#a8321f"
 # OKLab for normal sight and for Machado's (2009) full protanopia, deuteranopia and tritanopia.
 CLASSES = (
     *("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442"),
-    *("#540c30", "#002490", "#40e8e0", "#9ccc9c", "#783c48", "#3c48b4", "#9078f0"),
-    *("#9c4884", "#543c00", "#78d8fc", "#780060", "#b4f0b4", "#a83c24"),
+    *("#600024", "#001884", "#6cfcf0", "#a8c09c", "#9078f0", "#483c60", "#3c3ca8"),
+    *("#b43018", "#006c54", "#a8ccfc", "#841800", "#480c54", "#a84884"),
 )
 
 # Both ends equally dark, so that neither sign weighs more; the middle is grey enough to be seen on white.

@@ -24,9 +24,10 @@ def confusion_figure(scores: Scores) -> Figure:
     Columns of classes that are never predicted are named in grey. A last column counts the series in clusters that
     no vote gave a class, if there are any.
 
-    >>> from types import SimpleNamespace
-    >>> two = SimpleNamespace(classes=("a", "b"), confusion=np.array([[3, 1], [0, 4]]), unclassified=np.zeros(2, int))
-    >>> [text.get_text() for text in confusion_figure(two).axes[0].texts][:3]
+    >>> from sitscope.classes.scores import compare
+    >>> truth, predicted = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1])
+    >>> scores = compare(truth, predicted, predicted, ("rye", "oats"))
+    >>> [text.get_text() for text in confusion_figure(scores).axes[0].texts][:3]
     ['75', '25', '100']
     """
     shares = row_shares(scores)
@@ -99,5 +100,5 @@ def _margin(axes: Axes, scores: Scores, shares: np.ndarray, text: float) -> None
         _beside(axes, name, (right, -0.5), (offset, 4), fontsize=SMALL, va="bottom", color=MUTED)
 
 
-def _beside(axes: Axes, said: str, place: tuple[float, float], points: tuple[float, float], **look: Any) -> None:
+def _beside(axes: Axes, said: str, place: tuple[float, int | float], points: tuple[int, int], **look: Any) -> None:
     axes.annotate(said, place, points, textcoords="offset points", ha="right", annotation_clip=False, **look)

@@ -25,7 +25,7 @@ def overview_figure(profiles: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
     >>> table = pd.DataFrame({"class": "rye", "dim": 1, "date": pd.date_range("2017-01-03", periods=3, freq="6D"),
     ...     "importance": [0.0, 1.0, -2.0], "n": 9})
-    >>> overview_figure(table, ["rye"]).axes[1].get_title()
+    >>> overview_figure(table, ["rye"]).axes[0].get_title(loc="left")
     'Embedding dimension 1'
     """
     known = set(profiles["class"])

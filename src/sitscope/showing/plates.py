@@ -145,7 +145,8 @@ def _profile(findings: Findings, group: Group, band: str) -> Plate:
     hollow = " Hollow markers: more than half of the acquisition's values were missing." if _hollow(findings) else ""
     caption = (
         f"Mean {band} of {listed(group.classes)}, with the number of test series in brackets, coloured by the "
-        f"importance of each acquisition; larger markers matter more. Grey: one standard deviation.{hollow} {BY_CLASS.caption}"
+        f"importance of each acquisition; larger markers matter more. Grey: one standard deviation."
+        f"{hollow} {BY_CLASS.caption}"
     )
     figure = profile_figure(
         findings.profiles, group.classes, band, findings.units, BY_CLASS, missing=findings.missing.astype(float)

@@ -65,14 +65,14 @@ def profile_figure(
     'VV backscatter (dB)'
     """
     _check(profiles, classes, band)
-    dims = sorted(profiles["dim"].unique())
+    dims = sorted(int(dim) for dim in profiles["dim"].unique())
     height = 2.55 if len(dims) <= 2 else 2.1 if len(dims) <= 4 else 1.75
     layout = ConstrainedLayoutEngine(h_pad=0.06, hspace=0.03)
     figure = Figure(figsize=(WIDTH_IN, height * len(dims) + 0.45), layout=layout)
     panels = figure.subplots(len(dims), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     series = profiles.drop_duplicates("class").set_index("class")["n"]
     for axes, dim in zip(panels, dims, strict=True):
-        curves = _curves(profiles, classes, band, int(dim))
+        curves = _curves(profiles, classes, band, dim)
         hollow = np.zeros(len(curves.dates), bool) if missing is None else missing > HOLLOW
         _draw(axes, curves, display, hollow)
         axes.set_title(f"Embedding dimension {dim}")
