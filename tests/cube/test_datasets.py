@@ -78,13 +78,13 @@ def _crs_in_attributes() -> xr.Dataset:
     return images().drop_vars("spatial_ref").assign_attrs(crs="+init=epsg:32630")
 
 
-def _nodata() -> xr.Dataset:
-    return images().map(lambda band: band.assign_attrs(nodata=-9999.0), keep_attrs=True)
+def _crs_in_a_coordinate() -> xr.Dataset:
+    return images().drop_vars("spatial_ref").assign_coords({"proj:epsg": 32630})
 
 
 ARRANGEMENTS = (
     *(_transposed, _renamed, _one_array, _upside_down, _lazy, _linear),
-    *(_with_other_variables, _of_another_clock, _crs_in_attributes, _nodata),
+    *(_with_other_variables, _of_another_clock, _crs_in_attributes, _crs_in_a_coordinate),
 )
 
 
@@ -122,6 +122,13 @@ def test_stackstacs_corners_and_coordinates_are_understood(plain: xr.DataArray) 
     xr.testing.assert_identical(cube.drop_vars("orbit"), plain)
     part = open_cube(stacked[..., 2:, 3:], units="dB").compute()
     xr.testing.assert_identical(part.drop_vars("orbit"), plain[..., 2:, 3:])
+
+
+def test_the_number_that_stands_for_nodata_becomes_missing(plain: xr.DataArray) -> None:
+    found = images().where(images().x > WEST + 10, -9999.0)
+    found = found.assign({band: found[band].assign_attrs(units="dB", nodata=-9999.0) for band in ("vv", "vh")})
+    missing = open_cube(found.round().astype("int16")).isnull()
+    assert (missing == (plain.x < WEST + 10)).all()
 
 
 def test_orbits_in_coordinates_are_kept_apart() -> None:

@@ -70,7 +70,7 @@ def sample(
     named = kept & np.array([bool(text) for text in labels])
     _refuse_one_class([text for text, keep in zip(labels, named, strict=True) if keep], label)
     pixels = _pixels(owner, named, max_pixels, rng)
-    outside = owner if not buffer else field_of_pixels(shapes, grid)
+    outside = field_of_pixels(shapes, grid) if buffer and unlabelled else owner  # a margin is not outside
     pixels = np.sort(np.append(pixels, _unlabelled(outside, owner, labels, unlabelled, rng)))
     rows, columns = np.divmod(pixels, grid.width)
     series = _series(cube, rows, columns, owner.ravel()[pixels], labels)
