@@ -66,16 +66,6 @@ def no_images(folder: Path) -> Files:
     return folder, write_fields(folder)
 
 
-def no_such_glob(folder: Path) -> Files:
-    _, fields = good(folder)
-    return str(folder / "S2*.tif"), fields
-
-
-def not_an_image(folder: Path) -> Files:
-    _, fields = good(folder)
-    return fields, fields
-
-
 def netcdf(folder: Path, change: Callable[[xr.Dataset], xr.Dataset]) -> Files:
     coords = {"time": pd.to_datetime(DATES), "y": NORTH - 10.0 * np.arange(8), "x": WEST + 10.0 * np.arange(10)}
     vv = xr.DataArray(decibels(0, (5, 8, 10)), coords, ("time", "y", "x"), attrs={"units": "dB"})
@@ -134,8 +124,13 @@ ROTATED = Affine(PIXEL, 1, WEST, 1, -PIXEL, NORTH)
 
 IMAGES = [
     Mistake("no images", "images", ("notes.txt", "Looked for", "GeoTIFF"), no_images),
-    Mistake("glob without a match", "images", ("S2*.tif", "10 x .tif", "Looked for"), no_such_glob),
-    Mistake("not an image", "images", ("fields.gpkg", "Looked for"), not_an_image),
+    Mistake(
+        "glob without a match",
+        "images",
+        ("S2*.tif", "10 x .tif", "Looked for"),
+        lambda f: (str(f / "S2*.tif"), good(f)[1]),
+    ),
+    Mistake("not an image", "images", ("fields.gpkg", "Looked for"), lambda f: good(f)[1:] * 2),
     Mistake(
         *("several kinds of images", "images", ("10 GeoTIFF", "1 NetCDF", "Choose")),
         with_extra(lambda folder: (folder / "cube.nc").write_text("")),

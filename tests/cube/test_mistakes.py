@@ -7,7 +7,8 @@ import pytest
 from mistakes import MISTAKES, Mistake
 
 from sitscope.cube.reading import open_cube
-from sitscope.cube.sampling import sample, split_by_field
+from sitscope.cube.sampling import sample
+from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
 
 OPENING = {"units", "bands", "start", "end", "orbit"}

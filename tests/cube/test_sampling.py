@@ -15,7 +15,8 @@ from small_scenes import COLUMNS, NORTH, ROWS, WEST, decibels, four_fields
 from sitscope.cube.fields import field_of_pixels
 from sitscope.cube.grid import Grid
 from sitscope.cube.reading import open_cube
-from sitscope.cube.sampling import filled_in_time, sample, split_by_field
+from sitscope.cube.sampling import filled_in_time, sample
+from sitscope.cube.splitting import split_by_field
 
 
 def scene(chunks: int | None = 3) -> xr.DataArray:
