@@ -16,8 +16,19 @@ from sitscope.errors import BadInput
 Fields: TypeAlias = str | Path | gpd.GeoDataFrame
 
 
-def read_fields(fields: Fields) -> gpd.GeoDataFrame:
-    """The fields as they are in a vector file, or given; BadInput where there are none, or nobody knows where."""
+def read_fields(fields: Fields, label: str, grid: Grid) -> tuple[gpd.GeoSeries, list[str]]:
+    """Shapes in the cube's reference system and their labels ("" = none), in the file's order; or BadInput."""
+    frame = _given(fields)
+    others = [column for column in frame.columns if column != frame.geometry.name]
+    if label not in others:
+        raise BadInput("label", f"the fields have no column {label!r}, only: {few(others, 20)}. Name one of them.")
+    here = frame.geometry.to_crs(grid.crs)
+    _refuse_apart(frame, here, grid)
+    return here, [_text(value) for value in frame[label]]
+
+
+def _given(fields: Fields) -> gpd.GeoDataFrame:
+    """The fields of a vector file, or as given; BadInput where there are none, or nobody knows where."""
     frame = fields if isinstance(fields, gpd.GeoDataFrame) else _read(fields)
     if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
         found = f"{len(frame)} rows with the columns {few(frame.columns, 20)}"
@@ -38,17 +49,6 @@ def _read(path: str | Path) -> gpd.GeoDataFrame:
     except Exception as error:  # noqa: BLE001 - each library has its own errors for a file that it cannot read
         reason = str(error).partition(";")[0]
         raise BadInput("fields", f"{path} cannot be read as fields ({reason}). {remedy}") from None
-
-
-def labelled_fields(fields: Fields, label: str, grid: Grid) -> tuple[gpd.GeoSeries, list[str]]:
-    """Shapes in the cube's reference system and their labels ("" = none), in the file's order; or BadInput."""
-    frame = read_fields(fields)
-    others = [column for column in frame.columns if column != frame.geometry.name]
-    if label not in others:
-        raise BadInput("label", f"the fields have no column {label!r}, only: {few(others, 20)}. Name one of them.")
-    here = frame.geometry.to_crs(grid.crs)
-    _refuse_apart(frame, here, grid)
-    return here, [_text(value) for value in frame[label]]
 
 
 def _text(value: Any) -> str:

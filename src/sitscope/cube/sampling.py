@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
-from sitscope.cube.fields import Fields, field_of_pixels, labelled_fields, shrunk
+from sitscope.cube.fields import Fields, field_of_pixels, read_fields, shrunk
 from sitscope.cube.grid import Grid
 from sitscope.cube.names import few, iso
 from sitscope.errors import BadInput
@@ -62,7 +62,7 @@ def sample(
     most = 1 if max_pixels is None else max_pixels
     _refuse_below(buffer=(buffer, 0), min_pixels=(min_pixels, 1), max_pixels=(most, 1), unlabelled=(unlabelled, 0))
     grid, rng = Grid.of(cube), np.random.default_rng(seed)
-    shapes, labels = labelled_fields(fields, label, grid)
+    shapes, labels = read_fields(fields, label, grid)
     owner = field_of_pixels(shrunk(shapes, buffer), grid)
     kept = _kept_fields(owner, len(labels), min_pixels, buffer)
     named = kept & np.array([bool(text) for text in labels])
