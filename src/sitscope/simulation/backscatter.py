@@ -14,6 +14,8 @@ POLARISATIONS = ("VV", "VH")
 INCIDENCE = np.deg2rad(39.0)
 WAVENUMBER = 1.133
 """k of Sentinel-1, rad/cm."""
+SEEDLINGS = 0.35
+"""Share of the time from sowing to full canopy in which the plants are too small to be seen."""
 STANDING = 0.45
 """What is left of the canopy at harvest, after senescence."""
 STUBBLE_LEFT = 0.35
@@ -129,9 +131,9 @@ def _smooth_step(x: Float64[np.ndarray, "*s"]) -> Float64[np.ndarray, "*s"]:
 
 
 def canopy(season: Season, days: Float64[np.ndarray, " t"]) -> Float64[np.ndarray, "f t"]:
-    """Amount of crop: it closes from sowing to full, thins from fading to harvest, and goes within six days."""
+    """Amount of crop: it closes from seedlings to full, thins from fading to harvest, and goes within six days."""
     sow, full, fade, clear = (x[:, None] for x in (season.sow, season.full, season.fade, season.clear))
-    growth = _smooth_step((days - sow) / (full - sow))
+    growth = _smooth_step(((days - sow) / (full - sow) - SEEDLINGS) / (1 - SEEDLINGS))
     thinning = 1 - (1 - STANDING) * np.clip((days - fade) / (clear - fade), 0, 1)
     harvest = 1 - _smooth_step((days - clear) / 6)
     return season.vigour[:, None] * growth * thinning * harvest * _mown(season, days)

@@ -41,9 +41,9 @@ class Calendar:
     """Senescence, lodging or defoliation begins."""
     clear: str
     """Harvested: the field is bare within days."""
-    sow_sd_d: float = 10.0
+    sow_sd_d: float | int = 10
     """Spread of sowing from field to field, days."""
-    clear_sd_d: float = 10.0
+    clear_sd_d: float | int = 10
     """Spread of harvest from field to field, days."""
 
 
@@ -79,7 +79,7 @@ CROPS: tuple[Crop, ...] = (
     # Planted over two months for a factory that runs for two months [P].
     Crop("Tomato", 26.0, (Calendar("2017-04-05", "2017-06-01", "2017-07-05", "2017-08-10", 16, 16),), -9.5, -15.5),
     Crop(
-        "Sugar Beet", 18.0, (Calendar("2016-10-31", "2017-03-10", "2017-06-15", "2017-07-12", 10, 13),), -9.0, -14.5,
+        "Sugar Beet", 18.0, (Calendar("2016-10-31", "2017-03-20", "2017-06-08", "2017-07-06", 10, 13),), -9.0, -14.5,
         lifted=True,
     ),
     Crop("Maize", 4.4, (Calendar("2017-04-04", "2017-06-05", "2017-07-15", "2017-08-25", 8, 12),), -9.0, -14.0),
@@ -104,7 +104,7 @@ CROPS: tuple[Crop, ...] = (
         "Onion", 1.4, (Calendar("2017-01-15", "2017-04-20", "2017-06-05", "2017-07-10", 15, 14),), -12.5, -19.0,
         depth_vv=1.0, depth_vh=2.0, lifted=True,
     ),
-    Crop("Sweet Potato", 1.0, (Calendar("2017-05-08", "2017-07-25", "2017-09-10", "2017-10-10", 8, 12),), -10.0, -16.0,
+    Crop("Sweet Potato", 1.0, (Calendar("2017-05-08", "2017-07-25", "2017-09-10", "2017-10-12", 8, 12),), -10.0, -16.0,
          lifted=True),
     Crop(
         "Quinoa", 0.9, (Calendar("2017-01-15", "2017-04-05", "2017-05-03", "2017-06-05", 18, 14),), -11.5, -16.5,
@@ -116,12 +116,12 @@ CROPS: tuple[Crop, ...] = (
         "Fallow", 0.4, (Calendar("2016-11-15", "2017-03-15", "2017-04-20", "2017-05-20", 20, 20),), -12.0, -18.5,
         depth_vv=0.7, depth_vh=1.5, irrigated=False,
     ),
-    Crop("Pepper", 0.3, (Calendar("2017-04-28", "2017-07-01", "2017-09-01", "2017-09-28", 10, 14),), -10.5, -17.0),
+    Crop("Pepper", 0.3, (Calendar("2017-04-25", "2017-07-08", "2017-09-03", "2017-10-05", 10, 12),), -10.5, -17.0),
     Crop(
         "Potato", 0.3,
         (
-            Calendar("2016-12-28", "2017-04-05", "2017-05-10", "2017-05-25", 8, 8),
-            Calendar("2017-02-25", "2017-05-05", "2017-06-05", "2017-06-25", 8, 8),
+            Calendar("2016-12-26", "2017-03-18", "2017-05-18", "2017-05-29", 8, 6),
+            Calendar("2017-02-15", "2017-04-15", "2017-06-12", "2017-07-03", 8, 8),
         ),
         -9.5, -15.5, lifted=True,
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from jaxtyping import Float64, Int32
+from jaxtyping import Float64, Int32, Int64
 
 TURN = np.deg2rad(9.0)
 """The rows against the image."""
@@ -35,7 +35,7 @@ class Layout:
         return list(shapely.polygons(xy))
 
 
-def lay_out(fields: int, field_px: float, rng: np.random.Generator) -> Layout:
+def lay_out(fields: int, field_px: float | int, rng: np.random.Generator) -> Layout:
     """Lay out that many fields, `field_px` pixels a side on average (twice as long as wide, sizes vary by half).
 
     >>> lay_out(7, 12.0, np.random.default_rng(0)).label.max()
@@ -46,7 +46,7 @@ def lay_out(fields: int, field_px: float, rng: np.random.Generator) -> Layout:
     length = float(in_row.max()) * (field_px / np.sqrt(2) + TRACK_PX)
     bottom = np.cumsum(field_px * np.sqrt(2) * rng.uniform(0.75, 1.25, rows) + CANAL_PX)
     top = np.concatenate([[0.0], bottom[:-1]])
-    u0, u1 = (np.concatenate(x) for x in zip(*(_split(length, n, rng) for n in in_row), strict=True))
+    u0, u1 = (np.concatenate(x) for x in zip(*(_split(length, n, rng) for n in in_row.tolist()), strict=True))
     v0, v1 = np.repeat(top, in_row), np.repeat(bottom - CANAL_PX, in_row)
     uv = np.stack([[u0, v0], [u1, v0], [u1, v1], [u0, v1]]).transpose(2, 0, 1)  # (f, 4, 2)
     corners = uv @ _rotation().T
@@ -78,7 +78,7 @@ def _locate(
     u1: Float64[np.ndarray, " f"],
     v0: Float64[np.ndarray, " r"],
     v1: Float64[np.ndarray, " r"],
-    in_row: Float64[np.ndarray, " r"],
+    in_row: Int64[np.ndarray, " r"],
 ) -> Int32[np.ndarray, "y x"]:
     """The field at each point, -1 = none. One search finds it: the rows lie end to end on a single line."""
     row = np.clip(np.searchsorted(v0, v, side="right") - 1, 0, len(v0) - 1)

@@ -5,27 +5,36 @@ Shapes: f fields, t dates, 2 polarisations (VV, VH), an image of y by x pixels.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import rasterio
 import rioxarray  # noqa: F401  (gives .rio)
 import xarray as xr
+from affine import Affine
 from jaxtyping import Float32, Float64
-from rasterio.transform import from_origin
 
 from sitscope.errors import BadInput
 from sitscope.simulation.backscatter import POLARISATIONS, render
 from sitscope.simulation.crops import CROPS, DATES, EPOCH, VERGE, Crop
 from sitscope.simulation.layout import Layout, lay_out
-from sitscope.simulation.season import LEAST_FIELDS, Season, Weather, draw_season, draw_weather, share_out
+from sitscope.simulation.season import LEAST_FIELDS, Season, draw_season, draw_weather, share_out
 from sitscope.simulation.sensor import acquire
-from sitscope.simulation.truth import separability
+from sitscope.simulation.truth import parting, separability
 
 CRS = "EPSG:32629"
 CORNER = (752_000.0, 4_098_000.0)
 """Left and top of the image, m: the lower Guadalquivir."""
 PIXEL_M = 10.0
+TRANSFORM = Affine(PIXEL_M, 0, CORNER[0], 0, -PIXEL_M, CORNER[1])
+ORBIT = {"RELATIVE_ORBIT": "154", "ORBIT_DIRECTION": "DESCENDING"}
+"""A morning pass over Seville; nothing depends on it."""
+PHASES = ("sow", "full", "fade", "clear")
+
+Progress = Callable[[int, int], object]
+"""Called with what is done and what there is to do."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,8 @@ class Scene:
     """field_id, crop, geometry."""
     truth: pd.DataFrame
     """class_a, class_b, date, jm: how well each date parts each pair of crops; see `separability`."""
+    parting: pd.DataFrame
+    """class, date, jm_mean, jm_least, nearest: how well each date parts each crop from the rest; see `parting`."""
     calendar: pd.DataFrame
     """field_id, crop, and the dates sow, full, fade, clear of each field."""
     clean_db: Float64[np.ndarray, "2 f t"]
@@ -47,11 +58,11 @@ class Scene:
 
 def simulate(
     fields: int = 600,
-    field_px: float = 16.0,
-    enl: float = 20.0,
+    field_px: float | int = 16,
+    enl: float | int = 20,
     seed: int = 0,
     crops: tuple[Crop, ...] = CROPS,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Scene:
     """Simulate 61 acquisitions of 2017 in VV and VH over an irrigated plain with 16 crops.
 
@@ -79,17 +90,19 @@ def simulate(
     clean = render(season, weather, days)
     ground = np.concatenate([clean, render(verge, weather, days)], axis=1)  # the verge is field -1
     cube = _cube(acquire(ground, layout.label, enl, speckle_rng, progress))
+    truth = separability(crops, weather, days, enl, seed)
     return Scene(
         cube=cube,
         fields=_fields(layout, season),
-        truth=separability(crops, weather, days, enl, seed),
+        truth=truth,
+        parting=parting(truth, crops),
         calendar=_calendar(season),
         clean_db=10 * np.log10(clean),
         seed=seed,
     )
 
 
-def _check(fields: int, field_px: float, enl: float, seed: int, crops: tuple[Crop, ...]) -> None:
+def _check(fields: int, field_px: float | int, enl: float | int, seed: int, crops: tuple[Crop, ...]) -> None:
     if fields < LEAST_FIELDS * len(crops):
         raise BadInput(
             "fields",
@@ -113,14 +126,14 @@ def _cube(images: Float32[np.ndarray, "t 2 y x"]) -> xr.DataArray:
         coords={
             "time": DATES,
             "band": list(POLARISATIONS),
+            "orbit": ("time", [ORBIT["RELATIVE_ORBIT"]] * len(DATES)),
             "y": top - PIXEL_M * (np.arange(height) + 0.5),
             "x": left + PIXEL_M * (np.arange(width) + 0.5),
         },
         name="backscatter",
         attrs={"units": "dB"},
     )
-    cube = cube.rio.write_crs(CRS).rio.write_transform(from_origin(left, top, PIXEL_M, PIXEL_M))
-    return cube.rio.write_nodata(np.nan)
+    return cube.rio.write_crs(CRS)
 
 
 def _fields(layout: Layout, season: Season) -> gpd.GeoDataFrame:
@@ -129,7 +142,50 @@ def _fields(layout: Layout, season: Season) -> gpd.GeoDataFrame:
 
 
 def _calendar(season: Season) -> pd.DataFrame:
-    dates = {
-        k: EPOCH + (getattr(season, k) * 86400e9).astype("timedelta64[ns]") for k in ("sow", "full", "fade", "clear")
-    }
+    dates = {k: EPOCH + (getattr(season, k) * 86400e9).astype("timedelta64[ns]") for k in PHASES}
     return pd.DataFrame({"field_id": np.arange(1, len(season.crop) + 1), "crop": season.names, **dates})
+
+
+def write_scene(scene: Scene, folder: str | Path, progress: Progress | None = None) -> None:
+    """Write what a user would have, and what only a simulator knows.
+
+    folder: made where it is missing. It gets
+        S1_20170103T063000_VV.tif and so on, one GeoTIFF for each acquisition and polarisation: sigma0 in dB, float32,
+        nodata NaN, with tags for time, polarisation, units and orbit; fields.gpkg with field_id and crop;
+        truth.csv (pairs of classes), truth_classes.csv and calendar.csv.
+    progress: called with (images done, images).
+
+    Raises BadInput where `folder` is a file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_scene(simulate(fields=48, field_px=8), folder)
+    ...     len(list(Path(folder).glob("S1_*.tif")))
+    122
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise BadInput("out", f"{folder} is a file. Name a folder; it is made where it is missing.")
+    folder.mkdir(parents=True, exist_ok=True)
+    images = [image for date in scene.cube for image in date]
+    for done, image in enumerate(images, start=1):
+        _write_image(image, folder)
+        if progress:
+            progress(done, len(images))
+    scene.fields.to_file(folder / "fields.gpkg", driver="GPKG")
+    for name, table in (("truth", scene.truth), ("truth_classes", scene.parting), ("calendar", scene.calendar)):
+        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", date_format="%Y-%m-%d")
+
+
+def _write_image(image: xr.DataArray, folder: Path) -> None:
+    """One acquisition in one polarisation."""
+    time, band = np.datetime_as_string(image.time.values, unit="s"), str(image.band.values)
+    height, width = image.shape
+    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "nodata": np.nan, "height": height, "width": width}
+    layout = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "predictor": 3, "zlevel": 1}
+    path = folder / f"S1_{time.replace('-', '').replace(':', '')}_{band}.tif"
+    with rasterio.open(path, "w", crs=CRS, transform=TRANSFORM, **profile, **layout) as target:
+        target.write(image.values, 1)
+        target.update_tags(ACQUISITION_TIME=f"{time}Z", POLARISATION=band, units="dB", **ORBIT)
+        target.set_band_description(1, band)
+        target.set_band_unit(1, "dB")

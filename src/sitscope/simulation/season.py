@@ -124,7 +124,7 @@ def draw_season(
         full=full,
         fade=fade,
         clear=clear,
-        vigour=rng.lognormal(0, 0.15, f),
+        vigour=rng.lognormal(0, 0.25, f),
         weeds=rng.random(f) ** 2,
         moisture_vol=rng.normal(0, 2.5, f),
         drying_d=rng.uniform(3, 6, f),

@@ -26,7 +26,7 @@ TEXTURE_PX = 4.0
 def acquire(
     ground: Float64[np.ndarray, "2 g t"],
     label: Int32[np.ndarray, "y x"],
-    enl: float,
+    enl: float | int,
     rng: np.random.Generator,
     progress: Callable[[int, int], object] | None = None,
 ) -> Float32[np.ndarray, "t 2 y x"]:
@@ -52,14 +52,16 @@ def acquire(
     return images
 
 
-def observe(sigma0: Float32[np.ndarray, "y x"], enl: float, rng: np.random.Generator) -> Float32[np.ndarray, "y x"]:
+def observe(
+    sigma0: Float32[np.ndarray, "y x"], enl: float | int, rng: np.random.Generator
+) -> Float32[np.ndarray, "y x"]:
     """Speckle on signal and thermal noise, the mean noise subtracted again; linear in, dB out."""
     noise = np.float32(10 ** (NOISE_FLOOR_DB / 10))
     darkest = np.float32(10 ** (DARKEST_DB / 10))
     return 10 * np.log10(np.maximum((sigma0 + noise) * speckle(sigma0.shape, enl, rng) - noise, darkest))
 
 
-def speckle(shape: tuple[int, int], enl: float, rng: np.random.Generator) -> Float32[np.ndarray, "y x"]:
+def speckle(shape: tuple[int, int], enl: float | int, rng: np.random.Generator) -> Float32[np.ndarray, "y x"]:
     """Gamma-distributed, mean 1, variance 1/enl, alike between neighbours.
 
     A Gaussian image becomes gamma by the cube of Wilson and Hilferty 1931: close at ten looks and more, and far
@@ -77,7 +79,7 @@ def correlated(shape: tuple[int, int], sigma_px: float, rng: np.random.Generator
     return gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma_px, mode="wrap") / gain
 
 
-def noise_variance_db2(sigma0: Float64[np.ndarray, "*s"], enl: float) -> Float64[np.ndarray, "*s"]:
+def noise_variance_db2(sigma0: Float64[np.ndarray, "*s"], enl: float | int) -> Float64[np.ndarray, "*s"]:
     """Variance within a field in dB: speckle, wider where thermal noise adds its own, and texture.
 
     Of speckle alone it is (10 / ln 10)^2 trigamma(L).

@@ -20,7 +20,7 @@ FIELDS_PER_CLASS = 300
 
 
 def separability(
-    crops: tuple[Crop, ...], weather: Weather, days: Float64[np.ndarray, " t"], enl: float, seed: int
+    crops: tuple[Crop, ...], weather: Weather, days: Float64[np.ndarray, " t"], enl: float | int, seed: int
 ) -> pd.DataFrame:
     """How well each date alone parts each pair of classes, VV and VH together.
 
