@@ -5,6 +5,7 @@ m classes in a panel, t acquisitions, d embedding dimensions, one panel each.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,11 +112,10 @@ def _draw(axes: Axes, curves: Curves, display: Display, hollow: NDArray[np.bool_
         axes.fill_between(days, mean - sd, mean + sd, color=MUTED, alpha=0.11, linewidth=0, zorder=1)
         points = np.column_stack([days, mean])
         pieces = np.stack([points[:-1], points[1:]], axis=1)
-        axes.plot(days, mean, color=INK, linewidth=2.9, alpha=0.75, zorder=2 + 0.1 * i, solid_joinstyle="round")
+        width = 1.3 + 1.5 * (size[i, 1:] + size[i, :-1]) / 2
+        _segments(axes, pieces, INK, width + 0.8, 2 + 0.1 * i)
         between = importance_colours((scaled[i, 1:] + scaled[i, :-1]) / 2)
-        axes.add_collection(
-            LineCollection(list(pieces), colors=between, linewidths=2.0, zorder=2.05 + 0.1 * i, capstyle="round")
-        )
+        _segments(axes, pieces, between, width, 2.05 + 0.1 * i)
         colours = importance_colours(scaled[i])
         fill = np.where(hollow[:, None], to_rgba(PAPER), colours)
         edge = np.where(hollow[:, None], colours, to_rgba(INK))
@@ -124,6 +124,11 @@ def _draw(axes: Axes, curves: Curves, display: Display, hollow: NDArray[np.bool_
             edgecolors=[to_hex(tuple(rgba)) for rgba in edge], linewidths=np.where(hollow, 1.4, 0.6).tolist(),
             zorder=3 + 0.1 * i, gid=f"importance-{i}",
         )  # fmt: skip
+
+
+def _segments(axes: Axes, pieces: NDArray[np.float64], colours: Any, width: NDArray[np.float64], zorder: float) -> None:
+    lines = LineCollection(list(pieces), colors=colours, linewidths=width.tolist(), zorder=zorder, capstyle="round")
+    axes.add_collection(lines)
 
 
 def _label_ends(axes: Axes, curves: Curves, names: Sequence[str], height: float) -> None:

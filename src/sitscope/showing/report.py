@@ -88,7 +88,7 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "chapters": _chapters(findings),
         "flows": flows(scores, least=0.25)[:8],
         "never": never,
-        "tested_never": [name for name, n in zip(scores.classes, tested(scores), strict=True) if n and name in never],
+        "untested": [name for name, n in zip(scores.classes, tested(scores), strict=True) if n == 0],
         "won": _won(findings),
         "rows": _class_rows(findings),
         "dims": _dimension_rows(findings),
@@ -167,7 +167,7 @@ def _interval(dates: np.ndarray) -> str:
     days = np.diff(dates.astype("datetime64[s]")).astype(float) / 86400
     middle, longest = round(float(np.median(days))), round(float(days.max()))
     every = "every day" if middle <= 1 else f"every {middle} days"
-    return every if longest <= middle else f"mostly {every}, at most {longest} days apart"
+    return every if longest <= middle else f"mostly {every} and at most {longest} days apart"
 
 
 def _missing(findings: Findings) -> str:
