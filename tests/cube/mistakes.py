@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 from affine import Affine
 from rasterio.shutil import copy
-from shapely import box
 from small_scenes import DATES, NORTH, PIXEL, WEST, decibels, four_fields, write_fields, write_image, write_stack
 
 Files = tuple[Any, Path]
@@ -73,10 +72,10 @@ def netcdf(folder: Path, change: Callable[[xr.Dataset], xr.Dataset]) -> Files:
     return folder / "cube.nc", write_fields(folder)
 
 
-def no_values(folder: Path, dates: tuple[str, ...], rows: slice) -> None:
+def no_values(folder: Path, dates: tuple[str, ...], where: Any) -> None:
     for date in dates:
         values = decibels()
-        values[rows] = np.nan
+        values[where] = np.nan
         write_image(folder / f"S1_{date.replace('-', '')}T063000_VV.tif", values, tags=DB | {"RELATIVE_ORBIT": "74"})
 
 
@@ -280,16 +279,18 @@ FIELDS = [
         ),
         gaps_everywhere,
     ),
+    Mistake(
+        *(
+            "gaps that leave one class",
+            "label",
+            ("'Maize' alone", "2 fields that have a series without gaps", "more fields"),
+        ),
+        with_extra(lambda folder: no_values(folder, DATES[1:2], (slice(None), slice(0, 5))), bands=("VV",)),
+    ),
     Mistake("no share to test on", "test", ("1.5", "between 0 and 1"), good, {"test": 1.5}),
     Mistake(
         *("no class with two fields", "fields", ("A 1, B 1, C 1, D 1", "Add fields")),
         with_fields(lambda: four_fields(["A", "B", "C", "D"])),
-    ),
-    Mistake(
-        *("fields beside the pixels", "min_pixels", ("all 1 fields", "0 pixels", "Lower")),
-        with_fields(
-            lambda: gpd.GeoDataFrame({"crop": ["A"]}, geometry=[box(WEST, NORTH, WEST + 2, NORTH - 2)], crs=32630)
-        ),
     ),
 ]
 

@@ -143,6 +143,14 @@ def test_series_with_gaps_are_dropped_and_said_date_by_date() -> None:
     assert not np.isnan(series.x).any()
 
 
+def test_pixels_beside_the_images_are_dropped_and_no_date_is_blamed() -> None:
+    cube = scene(None)
+    cube[..., 4:6] = np.nan  # the columns between the fields
+    series = sample(cube, four_fields(), unlabelled=10)
+    assert (series.sizes["series"], series.attrs["dropped"]) == (64, 10)
+    assert not series.missing.any()
+
+
 def test_gaps_are_filled_in_time_on_request_and_marked() -> None:
     cube = with_gaps()
     series = sample(cube, four_fields(), fill=True)

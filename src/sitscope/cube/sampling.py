@@ -42,8 +42,9 @@ def sample(
 
     Returns:
         x (series, band, time) float32 in the cube's units; label ("" = unlabelled), field (position in the file from 0,
-        -1 = none), row and col in the cube, by series; missing (time), the share of the pixels taken that had no value
-        in some band; with fill also filled (series, time). Attributes units, dropped (series), fields_left_out.
+        -1 = none), row and col in the cube, by series; missing (time), the share of the pixels taken, of those with
+        any value, that had none in some band; with fill also filled (series, time). Attributes units, dropped (number
+        of series), fields_left_out.
 
     Raises:
         BadInput: fields that cannot be read, have no reference system, lie elsewhere or are all too small; a column
@@ -66,14 +67,17 @@ def sample(
     owner = field_of_pixels(shrunk(shapes, buffer), grid)
     kept = _kept_fields(owner, len(labels), min_pixels, buffer)
     named = kept & np.array([bool(text) for text in labels])
-    _refuse_one_class([text for text, keep in zip(labels, named, strict=True) if keep], label)
+    _refuse_one_class([text for text, keep in zip(labels, named, strict=True) if keep], label, "lie in the images")
     pixels = _pixels(owner, named, max_pixels, rng)
     outside = field_of_pixels(shapes, grid) if buffer and unlabelled else owner  # a margin is not outside
     pixels = np.sort(np.append(pixels, _unlabelled(outside, owner, labels, unlabelled, rng)))
     rows, columns = np.divmod(pixels, grid.width)
     series = _series(cube, rows, columns, owner.ravel()[pixels], labels)
     series.attrs["fields_left_out"] = int((~kept).sum())
-    return _without_gaps(series, fill)
+    whole = _without_gaps(series, fill)
+    left = np.unique(whole.field.values[whole.label.values != ""])
+    _refuse_one_class([labels[i] for i in left], label, "have a series without gaps")
+    return whole
 
 
 def _refuse_below(**numbers: tuple[float | int, int]) -> None:
@@ -97,12 +101,12 @@ def _kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer:
     return kept
 
 
-def _refuse_one_class(labels: Sequence[str], column: str) -> None:
+def _refuse_one_class(labels: Sequence[str], column: str, which: str) -> None:
     classes = sorted(set(labels))
     if len(classes) < 2:
         found = f"{classes[0]!r} alone, in all {len(labels)} fields" if classes else "no label at all"
         remedy = "Two or more are needed: choose another column, or more fields."
-        raise BadInput("label", f"the column {column!r} holds {found} that lie in the images. {remedy}")
+        raise BadInput("label", f"the column {column!r} holds {found} that {which}. {remedy}")
 
 
 def _pixels(
@@ -156,7 +160,8 @@ def _without_gaps(series: xr.Dataset, fill: bool) -> xr.Dataset:
     x = series.x.values
     gaps = np.isnan(x)
     missing = gaps.any(axis=1)  # (n, t)
-    share = missing.mean(axis=0)
+    seen = ~gaps.all(axis=(1, 2))  # a pixel without any value lies beside the images: no date is to blame
+    share = (missing[seen] if seen.any() else missing).mean(axis=0)
     whole = (~gaps).sum(axis=2).min(axis=1) >= 2 if fill else ~missing.any(axis=1)
     if not whole.any():
         _refuse_all_missing(share, series.time.values, fill)
