@@ -6,7 +6,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from hypothesis.extra.numpy import array_shapes, arrays
 from shapely import Point, Polygon, box
@@ -115,6 +115,7 @@ def test_points_take_the_pixel_they_lie_in() -> None:
 CORNER = some.tuples(some.floats(-20, 120, width=32), some.floats(-20, 100, width=32))
 
 
+@settings(max_examples=30)
 @given(some.lists(some.lists(CORNER, min_size=3, max_size=3, unique=True), min_size=1, max_size=3))
 def test_a_pixel_belongs_to_the_field_that_holds_its_centre(corners: list[list[tuple[float, float]]]) -> None:
     shapes = gpd.GeoSeries([Polygon([(WEST + x, NORTH - y) for x, y in each]) for each in corners], crs="EPSG:32630")

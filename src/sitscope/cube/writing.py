@@ -115,7 +115,7 @@ def _describe(
     target.update_tags(**{key: str(bands.attrs[key]) for key in ("long_name", "units") if key in bands.attrs})
     if colours and len(bands) == 1:  # a GeoTIFF has one table, and only where there is one band
         table = {value: (*(int(colour[i : i + 2], 16) for i in (1, 3, 5)), 255) for value, colour in colours.items()}
-        target.write_colormap(1, {0: (0, 0, 0, 0), **table})
+        target.write_colormap(1, table)
 
 
 def write_zarr(dataset: xr.Dataset, path: str | Path) -> None:
