@@ -59,7 +59,8 @@ def over_pixels(
         output_dtypes=[dtype],
         dask_gufunc_kwargs={"output_sizes": sizes},
     )
-    return found.rename(None).drop_attrs(deep=False)  # what fn gives is in no unit of the cube's
+    found.name, found.attrs = None, {}  # what fn gives is no backscatter in dB
+    return found
 
 
 def _over_block(
