@@ -41,7 +41,7 @@ def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, x
 
 def _opened(path: str) -> xr.Dataset:
     zarr = Path(path).is_dir()
-    engine = "zarr" if zarr else "scipy" if Path(path).read_bytes()[:3] == b"CDF" else "h5netcdf"
+    engine = "zarr" if zarr else "scipy" if _is_classic(path) else "h5netcdf"
     options: dict[str, Any] = {"consolidated": False} if zarr else {}
     try:
         # Without chunks here: each block is later cut from the file itself, whatever the file's own chunks.
@@ -55,6 +55,12 @@ def _opened(path: str) -> xr.Dataset:
         raise BadInput(
             "images", f"{path} cannot be read as a {kind} ({error}). Copy it again, or leave it out."
         ) from None
+
+
+def _is_classic(path: str) -> bool:
+    """NetCDF 3, which is no HDF5."""
+    with Path(path).open("rb") as file:
+        return file.read(3) == b"CDF"
 
 
 def open_object(images: xr.DataArray | xr.Dataset, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:

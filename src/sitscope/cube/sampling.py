@@ -66,18 +66,14 @@ def sample(
     shapes, labels = read_fields(fields, label, grid)
     owner = field_of_pixels(shrunk(shapes, buffer), grid)
     kept = _kept_fields(owner, len(labels), min_pixels, buffer)
-    named = kept & np.array([bool(text) for text in labels])
-    _refuse_one_class([text for text, keep in zip(labels, named, strict=True) if keep], label, "lie in the images")
-    pixels = _pixels(owner, named, max_pixels, rng)
-    outside = field_of_pixels(shapes, grid) if buffer and unlabelled else owner  # a margin is not outside
-    pixels = np.sort(np.append(pixels, _unlabelled(outside, owner, labels, unlabelled, rng)))
-    rows, columns = np.divmod(pixels, grid.width)
-    series = _series(cube, rows, columns, owner.ravel()[pixels], labels)
-    series.attrs["fields_left_out"] = int((~kept).sum())
-    whole = _without_gaps(series, fill)
-    left = np.unique(whole.field.values[whole.label.values != ""])
+    pixels = _labelled(owner, kept, labels, label, max_pixels, rng)
+    if unlabelled:
+        outside = field_of_pixels(shapes, grid) if buffer else owner  # a margin is not outside
+        pixels = np.append(pixels, _unlabelled(outside, owner, labels, unlabelled, rng))
+    series = _without_gaps(_series(cube, np.sort(pixels), owner, labels), fill)
+    left = np.unique(series.field.values[series.label.values != ""])
     _refuse_one_class([labels[i] for i in left], label, "have a series without gaps")
-    return whole
+    return series.assign_attrs(fields_left_out=int((~kept).sum()))
 
 
 def _refuse_below(**numbers: tuple[float | int, int]) -> None:
@@ -109,10 +105,17 @@ def _refuse_one_class(labels: Sequence[str], column: str, which: str) -> None:
         raise BadInput("label", f"the column {column!r} holds {found} that {which}. {remedy}")
 
 
-def _pixels(
-    owner: Int[np.ndarray, "y x"], named: Bool[np.ndarray, " f"], most: int | None, rng: np.random.Generator
+def _labelled(
+    owner: Int[np.ndarray, "y x"],
+    kept: Bool[np.ndarray, " f"],
+    labels: list[str],
+    column: str,
+    most: int | None,
+    rng: np.random.Generator,
 ) -> Int[np.ndarray, " n"]:
-    """Flat positions of the pixels of the named fields, at most so many of each."""
+    """Flat positions of the pixels of the fields with a label, at most so many of each; BadInput for one class."""
+    named = kept & np.array([bool(text) for text in labels])
+    _refuse_one_class([labels[i] for i in np.flatnonzero(named)], column, "lie in the images")
     pixels = np.flatnonzero(np.append(named, False)[owner.ravel()])  # -1 takes the last
     if most is None:
         return pixels
@@ -127,21 +130,16 @@ def _unlabelled(
     outside: Int[np.ndarray, "y x"], owner: Int[np.ndarray, "y x"], labels: list[str], n: int, rng: np.random.Generator
 ) -> Int[np.ndarray, " n"]:
     """Flat positions of at most n pixels outside all fields, or in fields without a label."""
-    if not n:
-        return np.empty(0, "int64")
     nameless = np.array([not text for text in labels] + [False])
     pool = np.flatnonzero((outside.ravel() < 0) | nameless[owner.ravel()])
     return rng.choice(pool, min(n, pool.size), replace=False)
 
 
 def _series(
-    cube: xr.DataArray,
-    rows: Int[np.ndarray, " n"],
-    columns: Int[np.ndarray, " n"],
-    field: Int[np.ndarray, " n"],
-    labels: list[str],
+    cube: xr.DataArray, pixels: Int[np.ndarray, " n"], owner: Int[np.ndarray, "y x"], labels: list[str]
 ) -> xr.Dataset:
-    """The values at these pixels, in one pass over the blocks that hold any."""
+    """The values at these flat positions, in one pass over the blocks that hold any."""
+    field, (rows, columns) = owner.ravel()[pixels], np.divmod(pixels, owner.shape[1])
     at = {"y": xr.DataArray(rows, dims="series"), "x": xr.DataArray(columns, dims="series")}
     x = cube.isel(at).transpose("series", "band", "time").drop_vars(["y", "x", "spatial_ref"], errors="ignore")
     by_pixel = {
