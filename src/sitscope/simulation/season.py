@@ -78,7 +78,7 @@ def share_out(fields: int, crops: tuple[Crop, ...]) -> Int64[np.ndarray, " f"]:
 
     >>> from sitscope.simulation.crops import CROPS
     >>> dict(zip([c.name for c in CROPS], share_out(600, CROPS).tolist()))["Tomato"]
-    150
+    151
     """
     share = np.array([c.share for c in crops])
     spare = fields - LEAST_FIELDS * len(crops)
