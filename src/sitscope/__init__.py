@@ -14,7 +14,7 @@ _HOMES = {
     "BadInput": "errors",
     "open_cube": "cube.reading",
     "sample": "cube.sampling",
-    "split_by_field": "cube.sampling",
+    "split_by_field": "cube.splitting",
     "over_pixels": "cube.over",
     "Settings": "autoencoder.network",
     "fit": "autoencoder.training",

@@ -26,4 +26,13 @@ def series() -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def small() -> Settings:
-    return Settings(filters=(4, 8), kernels=(5, 3), strides=(1, 1), pooling=(2, 2), hidden=(16,), epochs=12, batch=32, learning_rate=0.01)
+    return Settings(
+        filters=(4, 8),
+        kernels=(5, 3),
+        strides=(1, 1),
+        pooling=(2, 2),
+        hidden=(16,),
+        epochs=12,
+        batch=32,
+        learning_rate=0.01,
+    )

@@ -1,0 +1,219 @@
+"""One verb per stage; the only place that talks to a person."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sitscope.errors import BadInput
+
+if TYPE_CHECKING:
+    from sitscope.run import Talk
+
+UNEXPECTED, BAD_INPUT, PARTIAL = 1, 3, 4
+"""Exit codes beside 0; 2 is a wrong option, which typer answers itself."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Which acquisition dates does an embedding of a satellite image time series look at, "
+    "and why are two crops confused?\n\n"
+    "Start with **sitscope demo**, then **sitscope run** on your own images and fields.\n\n"
+    "Exit codes: 0 done, 1 unexpected, 2 wrong option, 3 input that cannot be used, 4 interrupted and resumable.",
+    epilog="Run any of them with --debug in front (sitscope --debug run ...) to see the traceback of an error.",
+)
+
+Out = Annotated[Path, typer.Option(help="Folder to write; made where it is missing.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the scores as JSON on standard output.")]
+FieldCount = Annotated[int, typer.Option(help="How many fields the simulated scene has.")]
+
+
+@app.callback()
+def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    if debug:
+        os.environ["SITSCOPE_DEBUG"] = "1"
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo"),
+    fields: FieldCount = 640,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    json: AsJson = False,
+) -> None:
+    """Simulate a season of Sentinel-1 over irrigated fields and explain it, from images to report.
+
+    Writes OUT/scene (GeoTIFFs and fields.gpkg, as a user would have them) and OUT/run (maps, figures, report.html).
+    """
+    from sitscope.run import require_free
+    from sitscope.settings import RunSettings
+
+    require_free(out / "run", overwrite)
+    _simulate(out / "scene", fields, seed)
+    settings = RunSettings(clusters=16, buffer=10.0, seed=seed)
+    _run(out / "scene", out / "scene" / "fields.gpkg", out / "run", settings, overwrite, json)
+
+
+@app.command()
+def simulate(
+    out: Out,
+    fields: FieldCount = 640,
+    seed: Seed = 0,
+) -> None:
+    """Write a simulated scene: a GeoTIFF for each acquisition and polarisation, and fields.gpkg.
+
+    61 acquisitions of 2017 every six days, VV and VH in dB, 16 crops; truth.csv tells how well each date parts
+    each pair of crops.
+    """
+    _simulate(out, fields, seed)
+    print(out)
+
+
+@app.command()
+def run(
+    images: Annotated[
+        str,
+        typer.Option(help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr.", show_default=False),
+    ],
+    fields: Annotated[
+        Path, typer.Option(help="Polygons of fields: any vector file (GeoPackage, Shapefile, ...).", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run to write; must not hold one.", show_default=False)],
+    label: Annotated[str | None, typer.Option(help="Column of the fields that names the crop. [crop]")] = None,
+    dims: Annotated[int | None, typer.Option(help="Dimensions of the embedding. [2]")] = None,
+    clusters: Annotated[int | None, typer.Option(help="Clusters of the embedding. [as many as classes]")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Units of backscatter where the images do not say: dB or linear.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="First date to use, such as 2017-01-01.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last date to use.")] = None,
+    orbit: Annotated[str | None, typer.Option(help="Relative orbit to use where the images have several.")] = None,
+    bands: Annotated[str | None, typer.Option(help="Bands to use, with commas: VV,VH. [all]")] = None,
+    buffer: Annotated[float | None, typer.Option(help="Metres to shrink fields by, against mixed pixels. [0]")] = None,
+    fill: Annotated[bool, typer.Option("--fill", help="Fill missing values linearly in time.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Most passes of the training over the series.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same result. [0]")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="TOML file with any of these, and the network under [autoencoder].")
+    ] = None,
+    overwrite: Overwrite = False,
+    json: AsJson = False,
+) -> None:
+    """Explain your own images: train, cluster, vote, score, map, and tell which dates made the embedding.
+
+    For example: sitscope run --images stack/ --fields fields.gpkg --label crop --out RUN
+
+    An interrupted run goes on after its training when started again with the same options.
+    """
+    from sitscope.settings import read_settings
+
+    asked = {
+        "label": label, "clusters": clusters, "units": units, "start": start, "end": end, "orbit": orbit,
+        "bands": bands and tuple(b.strip() for b in bands.split(",")), "buffer": buffer, "seed": seed,
+        "fill": fill or None, "autoencoder": {"dims": dims, "epochs": epochs},
+    }  # fmt: skip
+    _run(images, fields, out, read_settings(settings, asked), overwrite, json)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+) -> None:
+    """Draw the figures and the report of a run anew."""
+    from sitscope.folder import RunFolder
+    from sitscope.run import show
+
+    with _talk() as talk:
+        show(RunFolder(run), talk)
+    print(run / "report.html")
+
+
+def _simulate(out: Path, fields: int, seed: int) -> None:
+    from sitscope.simulation.scene import simulate, write_scene
+
+    with _talk() as talk:
+        talk("simulating", 0, 1)
+        scene = simulate(fields=fields, seed=seed)
+        talk("simulating", 1, 1)
+        write_scene(scene, out, progress=lambda done, total: talk("writing images", done, total))
+
+
+def _run(images: str | Path, fields: Path, out: Path, settings: Any, overwrite: bool, json: bool) -> None:
+    from sitscope.run import run
+
+    with _talk() as talk:
+        findings = run(images, fields, out, settings, overwrite=overwrite, talk=talk)
+    scores = findings.scores
+    if json:
+        print((out / "scores.json").read_text())
+        return
+    print(
+        f"overall accuracy {scores.overall_accuracy:.2f}, kappa {scores.kappa:.2f}, "
+        f"macro recall {scores.macro_recall:.2f} on {scores.n_test:,} test series",
+        file=sys.stderr,
+    )
+    print(f"report   {out / 'report.html'}\nfigures  {out / 'figures'}\nmaps     {out / 'maps'}")
+
+
+@contextmanager
+def _talk() -> Iterator["Talk"]:
+    """Progress bars on stderr, only on a terminal; elsewhere a line when a stage begins."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
+    tasks: dict[str, Any] = {}
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as bars:
+
+        def talk(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+                if not console.is_terminal:
+                    print(f"sitscope: {stage}", file=sys.stderr)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        try:
+            yield talk
+        except KeyboardInterrupt:
+            print("sitscope: interrupted. Start it again with the same options to go on.", file=sys.stderr)
+            raise typer.Exit(PARTIAL) from None
+
+
+def main() -> None:
+    """The command `sitscope`: a user's mistake is told without a traceback, with exit code 3."""
+    try:
+        app()
+    except BadInput as error:
+        _end(f"sitscope: {error}", BAD_INPUT)
+    except Exception as error:  # noqa: BLE001 - the last door: whatever else happens is ours to explain
+        _end(
+            f"sitscope: unexpected {type(error).__name__}: {error}\nThis is our mistake; sitscope --debug shows where.",
+            UNEXPECTED,
+        )
+
+
+def _end(message: str, code: int) -> None:
+    if os.environ.get("SITSCOPE_DEBUG"):
+        traceback.print_exc()
+    print(message, file=sys.stderr)
+    sys.exit(code)

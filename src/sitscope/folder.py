@@ -1,0 +1,158 @@
+"""What lies in a run folder, and how is it read back?
+
+run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
+scores.json, confusion.csv, profiles.parquet, samples.parquet, fields.parquet, atlas.zarr, maps/*.tif with .qml,
+figures/*.png and *.svg, report.html.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sitscope.autoencoder.fitted import Fitted
+from sitscope.classes.codebook import Codebook
+from sitscope.classes.scores import Scores
+from sitscope.cube.writing import write_fields, write_map, write_zarr
+from sitscope.errors import BadInput
+from sitscope.showing.colours import class_colours, cluster_colours, date_colours
+from sitscope.showing.findings import Findings
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder being written or read; each file has one writer here and, where it is read back, one reader."""
+
+    path: Path
+
+    @classmethod
+    def begin(cls, out: Path, facts: dict[str, Any]) -> "RunFolder":
+        """The folder `out`.partial: with what an interrupted run of the same facts left there, else with run.json only.
+
+        Raises BadInput where it cannot be written.
+        """
+        folder = cls(out.with_name(out.name + ".partial"))
+        if folder.path.exists() and folder._holds(facts):
+            return folder
+        shutil.rmtree(folder.path, ignore_errors=True)
+        try:
+            folder.path.mkdir(parents=True)
+            _write_json(folder.path / "run.json", facts)
+        except OSError as error:
+            raise BadInput(
+                "out", f"{folder.path} cannot be written ({error.strerror}). Name another folder."
+            ) from error
+        return folder
+
+    def _holds(self, facts: dict[str, Any]) -> bool:
+        try:
+            there = json.loads((self.path / "run.json").read_text())
+        except (OSError, json.JSONDecodeError):
+            return False
+        return all(there.get(key) == json.loads(json.dumps(facts[key])) for key in ("settings", "data", "versions"))
+
+    def finish(self, out: Path) -> None:
+        """Give the folder its name; a run that was there goes."""
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(self.path, out)
+
+    def fitted(self) -> Fitted | None:
+        """The trained model, where training has ended."""
+        return Fitted.load(self.path / "model") if (self.path / "model" / "model.json").exists() else None
+
+    def write_model(self, fitted: Fitted) -> None:
+        """model/weights.safetensors and model.json; the latter last, as the mark that training has ended."""
+        fitted.save(self.path / "model")
+
+    def write_codebook(self, book: Codebook) -> None:
+        """model/codebook.json."""
+        book.save(self.path / "model" / "codebook.json")
+
+    def write_scores(self, scores: Scores, by_clusters: list[dict[str, float]]) -> None:
+        """scores.json, and confusion.csv: test series by truth (rows) and prediction (columns)."""
+        _write_json(self.path / "scores.json", scores.as_dict() | {"by_clusters": by_clusters})
+        table = pd.DataFrame(scores.confusion, index=list(scores.classes), columns=list(scores.classes))
+        table.assign(**{"no class": scores.unclassified}).to_csv(self.path / "confusion.csv", index_label="truth")
+
+    def write_profiles(self, profiles: pd.DataFrame) -> None:
+        """profiles.parquet: one row per class, dim and date."""
+        profiles.to_parquet(self.path / "profiles.parquet", index=False)
+
+    def write_samples(self, samples: pd.DataFrame) -> None:
+        """samples.parquet: series with label, prediction, cluster, place and embedding."""
+        samples.to_parquet(self.path / "samples.parquet", index=False)
+
+    def write_fields(self, fields: gpd.GeoDataFrame) -> None:
+        """fields.parquet: GeoParquet of the fields with what was found in each."""
+        write_fields(fields, self.path / "fields.parquet")
+
+    def write_atlas(self, maps: xr.Dataset, book: Codebook) -> None:
+        """atlas.zarr, and in maps/ a GeoTIFF with its QGIS style for each map."""
+        write_zarr(maps, self.path / "atlas.zarr")
+        maps = xr.open_zarr(self.path / "atlas.zarr").load()
+        folder = self.path / "maps"
+        folder.mkdir(exist_ok=True)
+        classes = class_colours(book.classes)
+        write_map(maps["class"], folder / "class.tif", names=_counted(classes), colours=_counted(classes.values()))
+        clusters = [_cluster_name(i, book) for i in range(len(book.centres))]
+        colours = _counted(cluster_colours(len(clusters)))
+        write_map(maps["cluster"], folder / "cluster.tif", names=_counted(clusters), colours=colours)
+        write_map(maps["embedding"], folder / "embedding.tif")
+        days = maps["peak_date"].attrs["dates"]
+        for dim in maps.dim.values.tolist():
+            peak = maps["peak_date"].sel(dim=dim, drop=True)
+            path = folder / f"peak_date_{dim}.tif"
+            write_map(peak, path, names=_counted(days), colours=_counted(date_colours(len(days))))
+
+    def findings(self) -> Findings:
+        """All that the figures and the report show, read from the files. Raises BadInput where this is no whole run."""
+        try:
+            facts, plain = (json.loads((self.path / name).read_text()) for name in ("run.json", "scores.json"))
+            tables = [pd.read_parquet(self.path / f"{name}.parquet") for name in ("profiles", "samples")]
+            fields = gpd.read_parquet(self.path / "fields.parquet")
+            maps = xr.open_zarr(self.path / "atlas.zarr")
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                "run", f"{self.path} holds no whole run ({error}). Name the folder of a finished run."
+            ) from error
+        fitted, book = Fitted.load(self.path / "model"), Codebook.load(self.path / "model" / "codebook.json")
+        return Findings(
+            title=facts["title"],
+            settings={key: facts[key] for key in ("data", "settings", "versions")},
+            dates=fitted.dates,
+            bands=fitted.bands,
+            units=fitted.units,
+            scores=Scores.from_dict(plain),
+            profiles=tables[0],
+            votes=pd.DataFrame(book.votes, index=range(1, len(book.votes) + 1), columns=list(book.classes)),
+            assigned=tuple(book.classes[i] if i >= 0 else "" for i in book.assigned),
+            samples=tables[1],
+            centres=book.centres,
+            losses=fitted.losses,
+            best_epoch=fitted.best_epoch,
+            missing=np.array(facts["missing"]),
+            maps=maps,
+            fields=fields,
+            notes=facts["notes"],
+        )
+
+
+def _cluster_name(i: int, book: Codebook) -> str:
+    return f"{i + 1}: {book.classes[book.assigned[i]] if book.assigned[i] >= 0 else 'no class'}"
+
+
+def _counted(values: Any) -> dict[int, str]:
+    """Code of the map, from 1, to what stands for it."""
+    return dict(enumerate(values, start=1))
+
+
+def _write_json(path: Path, facts: dict[str, Any]) -> None:
+    path.write_text(json.dumps(facts, indent=1))

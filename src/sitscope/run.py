@@ -1,0 +1,268 @@
+"""How does a folder of images and a file of fields become an explained map? The main job."""
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from dask.callbacks import Callback
+
+from sitscope.atlas import atlas, profiles
+from sitscope.autoencoder.fitted import Fitted
+from sitscope.autoencoder.training import fit
+from sitscope.classes.codebook import Codebook, fit_codebook, majority, one_to_one
+from sitscope.classes.scores import Scores, score_embedding
+from sitscope.cube.fields import read_fields
+from sitscope.cube.grid import Grid
+from sitscope.cube.reading import open_cube
+from sitscope.cube.sampling import sample
+from sitscope.cube.splitting import split_by_field
+from sitscope.errors import BadInput
+from sitscope.folder import RunFolder
+from sitscope.settings import RunSettings
+from sitscope.showing.findings import Findings
+from sitscope.showing.report import write_figures, write_report
+
+Talk = Callable[[str, int, int], None]
+"""Told of progress: stage, steps done, steps in all."""
+
+SAMPLES = 20_000
+"""Most series kept in samples.parquet, for the scatter of embeddings."""
+
+VOTES = {"majority": majority, "one-to-one": one_to_one}
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+def require_free(out: str | Path, overwrite: bool = False) -> None:
+    """Raise BadInput where the folder already holds something, unless that is a run that may be replaced."""
+    out = Path(out)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "run.json").exists():
+        what = "is a file" if out.is_file() else "holds other things than a run"
+        raise BadInput("out", f"{out} {what}. Name a folder of its own.")
+    if not overwrite:
+        raise BadInput("out", f"{out} already holds a run. Name another folder, or replace it with --overwrite.")
+
+
+def run(
+    images: Any,
+    fields: Any,
+    out: str | Path,
+    settings: RunSettings | None = None,
+    *,
+    overwrite: bool = False,
+    talk: Talk = silent,
+) -> Findings:
+    """The letter's whole chain on images and fields, into the folder `out`, with figures and report.
+
+    images: whatever `open_cube` reads; fields: whatever `sample` reads. Works in `out` + ".partial", which becomes
+    `out` when all is done; started again on the same data and settings after an interruption, it keeps the trained
+    model found there. Raises BadInput for input that cannot be used, and for a folder that is not free.
+
+    >>> from sitscope.simulation.scene import simulate
+    >>> scene = simulate(fields=80, seed=0)
+    >>> run(scene.cube, scene.fields, "RUN", RunSettings(autoencoder={"epochs": 1})).dims
+    2
+    """
+    settings = settings or RunSettings()
+    out = Path(out)
+    require_free(out, overwrite)
+    with _stage(talk, "reading images"):
+        cube = open_cube(images, **settings.model_dump(include={"units", "bands", "start", "end", "orbit"}))
+    with _stage(talk, "sampling fields"):
+        options = {"label", "buffer", "min_pixels", "max_pixels", "unlabelled", "fill", "seed"}
+        series = sample(cube, fields, **settings.model_dump(include=options))
+        train, test = split_by_field(series, test=settings.test, seed=settings.seed)
+    folder = RunFolder.begin(out, _facts(images, series, test, settings))
+    fitted = _trained(folder, train, settings, talk)
+    with _stage(talk, "clustering"):
+        train, test = (s.assign(embedding=(("series", "dim"), fitted.embed(s.x))) for s in (train, test))
+        book = _clustered(train, settings, settings.clusters)
+        folder.write_codebook(book)
+        folder.write_scores(_scores(test, book), _by_clusters(train, test, settings))
+    with _stage(talk, "explaining classes"):
+        folder.write_profiles(profiles(test, fitted, book))
+        samples = pd.concat([_described(train, "train", book), _described(test, "test", book)])
+        folder.write_fields(_field_table(fields, cube, samples, settings.label))
+        folder.write_samples(samples.sample(min(len(samples), SAMPLES), random_state=settings.seed))
+    with _tasks(talk, "mapping"), _one_torch_thread():
+        folder.write_atlas(atlas(cube, fitted, book).assign(backscatter=_background(cube)), book)
+    findings = show(folder, talk)
+    folder.finish(out)
+    return findings
+
+
+def load_run(folder: str | Path) -> Findings:
+    """What a finished run found. Raises BadInput where the folder holds no whole run."""
+    return RunFolder(Path(folder)).findings()
+
+
+def show(folder: RunFolder, talk: Talk = silent) -> Findings:
+    """Draw figures/ and report.html of a run folder from its files."""
+    findings = folder.findings()
+    with _stage(talk, "drawing the report"):
+        write_figures(folder.path / "figures", findings)
+        write_report(folder.path / "report.html", findings)
+    return findings
+
+
+def _trained(folder: RunFolder, train: xr.Dataset, settings: RunSettings, talk: Talk) -> Fitted:
+    """The model that an interrupted run left, or a new one."""
+    if there := folder.fitted():
+        return there
+    rng = np.random.default_rng(settings.seed)
+    some = np.sort(rng.permutation(len(train.x))[: settings.train_series])
+    fitted = fit(
+        train.isel(series=some),
+        settings.autoencoder,
+        seed=settings.seed,
+        progress=lambda epoch, epochs, train_loss, validation_loss: talk("training", epoch, epochs),
+    )
+    folder.write_model(fitted)
+    return fitted
+
+
+def _clustered(train: xr.Dataset, settings: RunSettings, clusters: int | None) -> Codebook:
+    vote = VOTES[settings.vote]
+    return fit_codebook(train.embedding.values, train.label.values, clusters=clusters, assign=vote, seed=settings.seed)
+
+
+def _scores(test: xr.Dataset, book: Codebook) -> Scores:
+    return score_embedding(test.embedding.values, test.label.values, book)
+
+
+def _by_clusters(train: xr.Dataset, test: xr.Dataset, settings: RunSettings) -> list[dict[str, float]]:
+    """How the scores move with the number of clusters: 1, 2, 4 and 8 times the classes."""
+    classes = len(set(train.label.values.tolist()) - {""})
+    rows = []
+    for k in (classes * 2**i for i in range(4)):
+        if k <= len(train.x):
+            scores = _scores(test, _clustered(train, settings, k))
+            rows.append(
+                {"clusters": k, "overall_accuracy": scores.overall_accuracy, "macro_recall": scores.macro_recall}
+            )
+    return rows
+
+
+def _described(series: xr.Dataset, split: str, book: Codebook) -> pd.DataFrame:
+    """A row per labelled series: label, prediction, cluster from 1, field, place, split, embedding."""
+    cluster = book.cluster(series.embedding.values)
+    names = np.array([*book.classes, ""])
+    table = pd.DataFrame({name: series[name].values for name in ("label", "field", "row", "col")})
+    table = table.assign(predicted=names[book.assigned[cluster]], cluster=cluster + 1, split=split)
+    for dim, values in enumerate(series.embedding.values.T, start=1):
+        table[f"e{dim}"] = values
+    return table[table.label != ""]
+
+
+def _field_table(fields: Any, cube: xr.DataArray, samples: pd.DataFrame, label: str) -> gpd.GeoDataFrame:
+    """A row per field, in the CRS of the cube: label, split, series, most frequent class, its share, mean embedding."""
+    shapes, labels = read_fields(fields, label, Grid.of(cube))
+    grouped = samples.groupby("field")
+    table = grouped[[c for c in samples if c[0] == "e" and c[1:].isdigit()]].mean()
+    shares = samples.groupby("field").predicted.value_counts(normalize=True).groupby("field").head(1)
+    table.insert(0, "predicted", shares.index.get_level_values("predicted"))
+    table.insert(1, "share", shares.values)
+    table.insert(0, "series", grouped.size())
+    table.insert(0, "split", grouped.split.first())
+    table = table.reindex(range(len(labels))).fillna({"split": "unused", "series": 0, "predicted": ""})
+    table.insert(0, "label", labels)
+    found = gpd.GeoDataFrame(table, geometry=shapes.geometry.values, crs=shapes.crs)
+    return found.astype({"series": int}).rename_axis("field").reset_index()
+
+
+def _background(cube: xr.DataArray) -> xr.DataArray:
+    """The first acquisition, in VH where there is one, as in the letter's Fig. 2."""
+    band = "VH" if "VH" in cube.band else str(cube.band.values[0])
+    image = cube.isel(time=0).sel(band=band)
+    facts = {
+        "long_name": "backscatter",
+        "band": band,
+        "date": str(image.time.values)[:10],
+        "units": cube.attrs["units"],
+    }
+    return image.drop_vars(["time", "band", "orbit"], errors="ignore").assign_attrs(facts)
+
+
+def _facts(images: Any, series: xr.Dataset, test: xr.Dataset, settings: RunSettings) -> dict[str, Any]:
+    """run.json: what would have to be the same for the same result."""
+    digest = hashlib.sha256()
+    for name in ("x", "label", "field"):
+        digest.update(np.ascontiguousarray(series[name].values).tobytes())
+    return {
+        "title": Path(images).name if isinstance(images, str | Path) else "cube",
+        "data": {
+            "images": str(images) if isinstance(images, str | Path) else "cube in memory",
+            "sha256_of_series": digest.hexdigest(),
+            "series": len(series.x),
+            "test_series": len(test.x),
+            "units": series.attrs["units"],
+        },
+        "missing": series.missing.values.tolist(),
+        "notes": _notes(series, test),
+        "settings": settings.model_dump(mode="json"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("sitscope", "torch", "numpy", "scikit-learn", "xarray", "rasterio")},
+        },
+    }
+
+
+def _notes(series: xr.Dataset, test: xr.Dataset) -> list[str]:
+    """What a reader should know before believing a figure."""
+    notes = []
+    if alone := test.attrs["only_in_train"]:
+        notes.append(f"Classes with a single field cannot be tested and are in training only: {', '.join(alone)}.")
+    if left_out := series.attrs["fields_left_out"]:
+        notes.append(f"{left_out} fields hold too few pixels and were left out.")
+    if dropped := series.attrs["dropped"]:
+        notes.append(f"{dropped:,} series have missing values and were left out; fill = true would keep them.")
+    if "filled" in series:
+        share = float(series.filled.mean())
+        notes.append(f"{share:.1%} of the dates of the series were missing and are filled linearly in time.")
+    return notes
+
+
+@contextmanager
+def _stage(talk: Talk, name: str) -> Iterator[None]:
+    talk(name, 0, 1)
+    yield
+    talk(name, 1, 1)
+
+
+@contextmanager
+def _tasks(talk: Talk, name: str) -> Iterator[None]:
+    """Tell how many of dask's tasks are done."""
+
+    class Count(Callback):
+        def _pretask(self, key: Any, dsk: Any, state: Any) -> None:
+            total = sum(len(state[s]) for s in ("ready", "waiting", "running", "finished"))
+            talk(name, min(len(state["finished"]), total - 1), total)
+
+    talk(name, 0, 1)
+    with Count():  # type: ignore[no-untyped-call]
+        yield
+    talk(name, 1, 1)
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """dask has a thread per core already; torch's own on top would only be in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,80 @@
+"""What can a run be told besides its images and fields?"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+
+from sitscope.autoencoder.network import Settings
+from sitscope.errors import BadInput
+
+
+class RunSettings(BaseModel):
+    """What a run does besides its images and fields. A TOML file may hold any of these, the network in [autoencoder].
+
+    >>> RunSettings(clusters=16, autoencoder={"dims": 8}).autoencoder.dims
+    8
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = "crop"
+    """Column of the fields that names the class."""
+    units: str | None = None
+    """Units of backscatter where the images do not say: dB or linear."""
+    bands: tuple[str, ...] | None = None
+    start: str | None = None
+    """First date used, ISO."""
+    end: str | None = None
+    """Last date used, ISO."""
+    orbit: str | None = None
+    buffer: NonNegativeFloat = 0.0
+    """Metres by which fields shrink, so that mixed pixels at their edges stay out."""
+    min_pixels: PositiveInt = 1
+    """Fields with fewer pixels are left out."""
+    max_pixels: PositiveInt | None = None
+    """Most pixels taken from a field."""
+    unlabelled: NonNegativeInt = 0
+    """Pixels outside all fields that train the autoencoder too."""
+    fill: bool = False
+    """Fill missing values linearly in time."""
+    test: float = Field(0.3, gt=0, lt=1)
+    """Share of the fields of each class that are kept for the scores."""
+    train_series: PositiveInt = 20_000
+    """Most series that train the autoencoder; clusters and votes use all of them."""
+    clusters: PositiveInt | None = None
+    """Clusters of the embedding; as many as classes unless given."""
+    vote: Literal["majority", "one-to-one"] = "majority"
+    seed: int = 0
+    autoencoder: Settings = Settings()
+
+
+def read_settings(file: Path | None, asked: Mapping[str, Any]) -> RunSettings:
+    """Settings from a TOML file, over which what was asked (None: not asked) has the last word.
+
+    Raises BadInput for a file that is missing, no TOML, or holds an unknown key or an impossible value.
+    """
+    given: dict[str, Any] = {}
+    if file is not None:
+        try:
+            given = tomllib.loads(Path(file).read_text())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadInput("settings", f"{file} is no TOML file that can be read ({error}). Correct it.") from error
+    nested = given.get("autoencoder", {})
+    network = {**nested, **_set(asked.get("autoencoder", {}))} if isinstance(nested, dict) else nested
+    try:
+        return RunSettings(**{**given, **_set(asked), "autoencoder": network})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "autoencoder"
+        known = RunSettings if len(first["loc"]) < 2 else Settings
+        remedy = f" Known names: {', '.join(known.model_fields)}." if first["type"] == "extra_forbidden" else ""
+        raise BadInput(
+            name if file is None else "settings", f"{name} = {first['input']!r}: {first['msg']}.{remedy}"
+        ) from error
+
+
+def _set(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in asked.items() if value is not None}
