@@ -7,6 +7,7 @@ Shapes: f fields, t dates, 2 polarisations (VV, VH). sigma0 is linear here unles
 import numpy as np
 from jaxtyping import Float64
 
+from sitscope.errors import BadInput
 from sitscope.simulation.crops import WEEDS, Crop, day
 from sitscope.simulation.season import Season, Weather
 
@@ -43,10 +44,19 @@ REFERENCE_SOIL = bare_soil(np.array([20.0]), np.array([1.0]))[:, 0]
 
 
 def scattering(crop: Crop) -> Float64[np.ndarray, "2"]:
-    """A cos(th) of the water cloud, such that the mature canopy over the reference soil has the level of the table."""
+    """A cos(th) of the water cloud, such that the mature canopy over the reference soil has the level of the table.
+
+    Raises BadInput where no A does that: the soil that shines through is brighter than the level asked for.
+    """
     level, through = _levels(crop)
     a = (level - through * REFERENCE_SOIL) / (1 - through)
-    assert (a > 0).all(), f"{crop.name}: the soil alone is brighter than the canopy that hides it"
+    if not (a > 0).all():
+        soil_db = np.round(10 * np.log10(through * REFERENCE_SOIL), 1).tolist()
+        raise BadInput(
+            "crops",
+            f"{crop.name}: the soil that shines through its canopy has {soil_db} dB (VV, VH), more than "
+            f"its mature level of {[crop.vv_db, crop.vh_db]} dB. Make the canopy brighter, or deeper (depth_vv, depth_vh).",
+        )
     return a
 
 
@@ -118,9 +128,7 @@ def roughness(season: Season, days: Float64[np.ndarray, " t"]) -> Float64[np.nda
     return hrms
 
 
-def _decay(
-    since: Float64[np.ndarray, "*#s"], memory_d: Float64[np.ndarray, "*#s"]
-) -> Float64[np.ndarray, "..."]:  # fmt: skip
+def _decay(since: Float64[np.ndarray, "*#s"], memory_d: Float64[np.ndarray, "*#s"]) -> Float64[np.ndarray, "..."]:
     """1 at the event, exp(-1) after `memory_d`, 0 before it."""
     return np.where(since >= 0, np.exp(-np.maximum(since, 0) / memory_d), 0.0)
 

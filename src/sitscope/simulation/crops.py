@@ -4,7 +4,10 @@ Every crop is described by what a farmer knows (when it is sown, full, fading an
 by what radar knows (its mature level and how much of the soil it hides). Nothing here says which crops are confused:
 that follows from who shares whose dates.
 
-Marks beside the values: [P] published calendars and shares, [F] read from a published figure, [E] estimated.
+Where the values come from. [P] published: the dates of the acquisitions, the windows in which each crop is sown and
+cleared, the shares of the twelve common crops. [E] estimated: the median within its window, the spread, the mature
+levels and depths, the shares of Sweet Potato, Pepper, Potato and Chickpea. No measured profile of these classes is
+public.
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ EPOCH = np.datetime64("2017-01-01", "ns")
 DATES = np.arange(np.datetime64("2017-01-03T06:30:00"), np.datetime64("2017-12-30"), np.timedelta64(6, "D")).astype(
     "datetime64[ns]"
 )
-"""The 61 acquisitions: a 6-day grid from 2017-01-03 to 2017-12-29 [P]; the hour is a usual morning pass [E]."""
+"""The 61 acquisitions: a 6-day grid from 2017-01-03 to 2017-12-29; the hour is that of a morning pass."""
 
 
 def day(date: str) -> float:
@@ -72,11 +75,11 @@ class Crop:
     """Mown that often from March to October, days; 0 = never."""
 
 
-# Depths are 2 B / cos(39 degrees) of the Water Cloud Model with B_VV 0.5513 and B_VH 1.1662 [E]: 1.4 and 3.0. Standing
-# cereals are thrice as opaque in VV [E]; open canopies (onion, weeds, chickpea, quinoa, carrot) hide less [E].
+# Depths are 2 B / cos(39 degrees) of the Water Cloud Model with B_VV 0.5513 and B_VH 1.1662: 1.4 and 3.0. Standing
+# cereals are thrice as opaque in VV; open canopies (onion, weeds, chickpea, quinoa, carrot) hide less.
 CROPS: tuple[Crop, ...] = (
     Crop("Cotton", 40.0, (Calendar("2017-04-15", "2017-07-15", "2017-09-05", "2017-10-12", 12, 10),), -9.0, -15.0),
-    # Planted over two months for a factory that runs for two months [P].
+    # Planted over two months for a factory that runs for two months.
     Crop("Tomato", 26.0, (Calendar("2017-04-05", "2017-06-01", "2017-07-05", "2017-08-10", 16, 16),), -9.5, -15.5),
     Crop(
         "Sugar Beet", 18.0, (Calendar("2016-10-31", "2017-03-20", "2017-06-08", "2017-07-06", 10, 13),), -9.0, -14.5,

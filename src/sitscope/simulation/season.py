@@ -90,9 +90,7 @@ def share_out(fields: int, crops: tuple[Crop, ...]) -> Int64[np.ndarray, " f"]:
     return count + LEAST_FIELDS
 
 
-def draw_season(
-    crop: Int64[np.ndarray, " f"], crops: tuple[Crop, ...], rng: np.random.Generator
-) -> Season:  # fmt: skip
+def draw_season(crop: Int64[np.ndarray, " f"], crops: tuple[Crop, ...], rng: np.random.Generator) -> Season:
     """Give every field its year.
 
     crop: the position in `crops` of what grows on each field (f,).

@@ -86,7 +86,7 @@ def correlated(shape: tuple[int, int], sigma_px: float, rng: np.random.Generator
 def noise_variance_db2(sigma0: Float64[np.ndarray, "*s"], enl: float | int) -> Float64[np.ndarray, "*s"]:
     """Variance within a field in dB: speckle, wider where thermal noise adds its own, and texture.
 
-    Of speckle alone it is (10 / ln 10)^2 trigamma(L): 0.98 dB squared at 20 looks.
+    Of speckle alone it is (10 / ln 10)^2 trigamma(L), a standard deviation of 0.98 dB at 20 looks.
 
     >>> speckle_db = (noise_variance_db2(np.array([1.0, 0.01]), 20) - TEXTURE_DB**2) ** 0.5
     >>> speckle_db.round(2).tolist()  # far above the thermal noise, and near it
