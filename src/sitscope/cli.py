@@ -60,7 +60,7 @@ def demo(
 
     require_free(out / "run", overwrite)
     _simulate(out / "scene", fields, seed)
-    settings = RunSettings(clusters=16, buffer=10.0, seed=seed)
+    settings = RunSettings(clusters=16, buffer=10.0, train_series=10_000, seed=seed)
     _run(out / "scene", out / "scene" / "fields.gpkg", out / "run", settings, overwrite, json)
 
 
@@ -82,8 +82,11 @@ def simulate(
 @app.command()
 def run(
     images: Annotated[
-        str,
-        typer.Option(help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr.", show_default=False),
+        list[str],
+        typer.Option(
+            help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr. May be given several times.",
+            show_default=False,
+        ),
     ],
     fields: Annotated[
         Path, typer.Option(help="Polygons of fields: any vector file (GeoPackage, Shapefile, ...).", show_default=False)
@@ -122,7 +125,7 @@ def run(
         "bands": bands and tuple(b.strip() for b in bands.split(",")), "buffer": buffer, "seed": seed,
         "fill": fill or None, "autoencoder": {"dims": dims, "epochs": epochs},
     }  # fmt: skip
-    _run(images, fields, out, read_settings(settings, asked), overwrite, json)
+    _run(images if len(images) > 1 else images[0], fields, out, read_settings(settings, asked), overwrite, json)
 
 
 @app.command()
@@ -148,7 +151,7 @@ def _simulate(out: Path, fields: int, seed: int) -> None:
         write_scene(scene, out, progress=lambda done, total: talk("writing images", done, total))
 
 
-def _run(images: str | Path, fields: Path, out: Path, settings: Any, overwrite: bool, json: bool) -> None:
+def _run(images: list[str] | str | Path, fields: Path, out: Path, settings: Any, overwrite: bool, json: bool) -> None:
     from sitscope.run import run
 
     with _talk() as talk:
@@ -217,3 +220,7 @@ def _end(message: str, code: int) -> None:
         traceback.print_exc()
     print(message, file=sys.stderr)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -76,7 +76,7 @@ class RunFolder:
         """model/codebook.json."""
         book.save(self.path / "model" / "codebook.json")
 
-    def write_scores(self, scores: Scores, by_clusters: list[dict[str, float]]) -> None:
+    def write_scores(self, scores: Scores, by_clusters: list[dict[str, float | int]]) -> None:
         """scores.json, and confusion.csv: test series by truth (rows) and prediction (columns)."""
         _write_json(self.path / "scores.json", scores.as_dict() | {"by_clusters": by_clusters})
         table = pd.DataFrame(scores.confusion, index=list(scores.classes), columns=list(scores.classes))
@@ -142,6 +142,7 @@ class RunFolder:
             maps=maps,
             fields=fields,
             notes=facts["notes"],
+            by_clusters=plain["by_clusters"],
         )
 
 

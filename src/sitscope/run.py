@@ -17,10 +17,12 @@ from dask.callbacks import Callback
 
 from sitscope.atlas import atlas, profiles
 from sitscope.autoencoder.fitted import Fitted
+from sitscope.autoencoder.network import cells_left
 from sitscope.autoencoder.training import fit
-from sitscope.classes.codebook import Codebook, fit_codebook, majority, one_to_one
+from sitscope.classes.codebook import Codebook, fit_codebook, majority, one_to_one, require_clusters
 from sitscope.classes.scores import Scores, score_embedding
 from sitscope.cube.fields import read_fields
+from sitscope.cube.gaps import fill_cube
 from sitscope.cube.grid import Grid
 from sitscope.cube.reading import open_cube
 from sitscope.cube.sampling import sample
@@ -29,6 +31,7 @@ from sitscope.errors import BadInput
 from sitscope.folder import RunFolder
 from sitscope.settings import RunSettings
 from sitscope.showing.findings import Findings
+from sitscope.showing.plates import plates
 from sitscope.showing.report import write_figures, write_report
 
 Talk = Callable[[str, int, int], None]
@@ -85,6 +88,8 @@ def run(
         options = {"label", "buffer", "min_pixels", "max_pixels", "unlabelled", "fill", "seed"}
         series = sample(cube, fields, **settings.model_dump(include=options))
         train, test = split_by_field(series, test=settings.test, seed=settings.seed)
+    cells_left(len(series.time), settings.autoencoder)  # what cannot end well is refused before it begins
+    require_clusters(settings.clusters or 1, len(train.x))
     folder = RunFolder.begin(out, _facts(images, series, test, settings))
     fitted = _trained(folder, train, settings, talk)
     with _stage(talk, "clustering"):
@@ -98,7 +103,8 @@ def run(
         folder.write_fields(_field_table(fields, cube, samples, settings.label))
         folder.write_samples(samples.sample(min(len(samples), SAMPLES), random_state=settings.seed))
     with _tasks(talk, "mapping"), _one_torch_thread():
-        folder.write_atlas(atlas(cube, fitted, book).assign(backscatter=_background(cube)), book)
+        whole = fill_cube(cube) if settings.fill else cube
+        folder.write_atlas(atlas(whole, fitted, book).assign(backscatter=_background(cube)), book)
     findings = show(folder, talk)
     folder.finish(out)
     return findings
@@ -113,8 +119,9 @@ def show(folder: RunFolder, talk: Talk = silent) -> Findings:
     """Draw figures/ and report.html of a run folder from its files."""
     findings = folder.findings()
     with _stage(talk, "drawing the report"):
-        write_figures(folder.path / "figures", findings)
-        write_report(folder.path / "report.html", findings)
+        drawn = list(plates(findings))
+        write_figures(folder.path / "figures", findings, drawn)
+        write_report(folder.path / "report.html", findings, drawn)
     return findings
 
 
@@ -143,7 +150,7 @@ def _scores(test: xr.Dataset, book: Codebook) -> Scores:
     return score_embedding(test.embedding.values, test.label.values, book)
 
 
-def _by_clusters(train: xr.Dataset, test: xr.Dataset, settings: RunSettings) -> list[dict[str, float]]:
+def _by_clusters(train: xr.Dataset, test: xr.Dataset, settings: RunSettings) -> list[dict[str, float | int]]:
     """How the scores move with the number of clusters: 1, 2, 4 and 8 times the classes."""
     classes = len(set(train.label.values.tolist()) - {""})
     rows = []
@@ -202,9 +209,9 @@ def _facts(images: Any, series: xr.Dataset, test: xr.Dataset, settings: RunSetti
     for name in ("x", "label", "field"):
         digest.update(np.ascontiguousarray(series[name].values).tobytes())
     return {
-        "title": Path(images).name if isinstance(images, str | Path) else "cube",
+        "title": _title(images),
         "data": {
-            "images": str(images) if isinstance(images, str | Path) else "cube in memory",
+            "images": "cube in memory" if isinstance(images, xr.DataArray | xr.Dataset) else str(images),
             "sha256_of_series": digest.hexdigest(),
             "series": len(series.x),
             "test_series": len(test.x),
@@ -218,6 +225,12 @@ def _facts(images: Any, series: xr.Dataset, test: xr.Dataset, settings: RunSetti
             **{name: version(name) for name in ("sitscope", "torch", "numpy", "scikit-learn", "xarray", "rasterio")},
         },
     }
+
+
+def _title(images: Any) -> str:
+    """The last part of the name of what was read."""
+    names = [images] if isinstance(images, str | Path) else images if isinstance(images, list) else ["cube in memory"]
+    return ", ".join(Path(name).name or str(name) for name in names)
 
 
 def _notes(series: xr.Dataset, test: xr.Dataset) -> list[str]:

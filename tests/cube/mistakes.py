@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from affine import Affine
 from rasterio.shutil import copy
+
 from small_scenes import DATES, NORTH, PIXEL, WEST, decibels, four_fields, write_fields, write_image, write_stack
 
 Files = tuple[Any, Path]

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import rioxarray  # noqa: F401 - arrays gain .rio
 import xarray as xr
-from small_scenes import DATES, NORTH, WEST, decibels, write_stack
 
 from sitscope.cube.reading import open_cube
 from sitscope.cube.writing import write_zarr
 from sitscope.errors import BadInput
+from small_scenes import DATES, NORTH, WEST, decibels, write_stack
 
 
 def images(dates: tuple[str, ...] = DATES) -> xr.Dataset:

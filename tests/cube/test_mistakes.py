@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mistakes import MISTAKES, Mistake
 
+from mistakes import MISTAKES, Mistake
 from sitscope.cube.reading import open_cube
 from sitscope.cube.sampling import sample
 from sitscope.cube.splitting import split_by_field

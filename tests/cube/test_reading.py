@@ -8,11 +8,11 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as some
 from rasterio.crs import CRS
-from small_scenes import COLUMNS, DATES, ROWS, decibels, write_image, write_stack
 
 from sitscope.cube import layers
 from sitscope.cube.grid import Grid
 from sitscope.cube.reading import open_cube
+from small_scenes import COLUMNS, DATES, ROWS, decibels, write_image, write_stack
 
 TIMES = np.array([f"{date}T06:30:00" for date in DATES], "datetime64[ns]")
 

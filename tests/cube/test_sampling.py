@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from hypothesis.extra.numpy import array_shapes, arrays
 from shapely import Point, Polygon, box
-from small_scenes import COLUMNS, NORTH, ROWS, WEST, decibels, four_fields
 
 from sitscope.cube.fields import field_of_pixels
+from sitscope.cube.gaps import filled_in_time
 from sitscope.cube.grid import Grid
 from sitscope.cube.reading import open_cube
-from sitscope.cube.sampling import filled_in_time, sample
+from sitscope.cube.sampling import sample
 from sitscope.cube.splitting import split_by_field
+from small_scenes import COLUMNS, NORTH, ROWS, WEST, decibels, four_fields
 
 
 def scene(chunks: int | None = 3) -> xr.DataArray:

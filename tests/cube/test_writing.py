@@ -12,10 +12,10 @@ import rasterio
 import xarray as xr
 from rasterio.shutil import copy
 from rio_cogeo import cog_validate
-from small_scenes import NORTH, WEST, four_fields
 
 from sitscope.cube import writing
 from sitscope.cube.writing import write_fields, write_map, write_zarr
+from small_scenes import NORTH, WEST, four_fields
 
 NAMES = {1: 'Wheat & <rye> "x"', 2: "Maïs"}
 COLOURS = {1: "#e69f00", 2: "#009e73"}

@@ -109,12 +109,7 @@ def fit_codebook(
     if len(classes) < 2:
         raise BadInput("label", f"clusters cannot vote for one class only ({', '.join(classes) or 'none'}). Label two.")
     clusters = len(classes) if clusters is None else clusters
-    if not 1 <= clusters <= len(embedding):
-        raise BadInput(
-            "clusters",
-            f"{clusters} clusters cannot be made of {len(embedding)} series. "
-            f"Ask for 2 to {len(embedding)}, or add fields.",
-        )
+    require_clusters(clusters, len(embedding))
     rng = np.random.default_rng(seed)
     some = embedding if len(embedding) <= subsample else embedding[rng.choice(len(embedding), subsample, replace=False)]
     with threadpool_limits(1):  # sums in one order only: the same centres on any number of cores
@@ -124,6 +119,15 @@ def fit_codebook(
     book = Codebook(centres, np.zeros((clusters, len(classes)), np.int64), classes, np.full(clusters, -1))
     votes = _vote(book.cluster(embedding), label, clusters, classes)
     return Codebook(centres, votes, classes, assign(votes))
+
+
+def require_clusters(clusters: int, series: int) -> None:
+    """Raise BadInput where so many clusters cannot be made of so many series; cheap, so ask before training."""
+    if not 1 <= clusters <= series:
+        raise BadInput(
+            "clusters",
+            f"{clusters} clusters cannot be made of {series} series. Ask for 2 to {series}, or add fields.",
+        )
 
 
 def _vote(

@@ -7,6 +7,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from sitscope.cube.fields import Fields, field_of_pixels, read_fields, shrunk
+from sitscope.cube.gaps import filled_in_time
 from sitscope.cube.grid import Grid
 from sitscope.cube.names import few, iso
 from sitscope.errors import BadInput
@@ -178,18 +179,3 @@ def _refuse_all_missing(share: Float[np.ndarray, " t"], times: np.ndarray, fill:
     what = f"{empty.size} dates hold nothing but nodata in the fields" if empty.size else "every series has a gap"
     remedy = "Leave these images out" if fill else "Leave these images out, or fill gaps linearly in time: fill=True"
     raise BadInput("images", f"{what}: {dates}. {remedy}.")
-
-
-def filled_in_time(x: Float[np.ndarray, "n c t"], times: np.ndarray) -> Float[np.ndarray, "n c t"]:
-    """Gaps (NaN) filled linearly between their neighbours in time; ends with the nearest value."""
-    days = (times - times[0]) / np.timedelta64(1, "D")
-    here = np.where(np.isnan(x), -1, np.arange(x.shape[2]))
-    before = np.maximum.accumulate(here, axis=2)
-    after = np.minimum.accumulate(np.where(here < 0, x.shape[2], here)[..., ::-1], axis=2)[..., ::-1]
-    # an end without a neighbour on one side takes the other's; a series without any value stays NaN
-    first = np.where(before < 0, after, before).clip(max=x.shape[2] - 1)
-    last = np.where(after == x.shape[2], before, after).clip(min=0)
-    span = days[last] - days[first]
-    weight = np.where(span > 0, (days - days[first]) / np.where(span > 0, span, 1.0), 0.0)
-    low, high = np.take_along_axis(x, first, 2), np.take_along_axis(x, last, 2)
-    return np.where(here < 0, low + weight * (high - low), x).astype("float32")
