@@ -139,6 +139,17 @@ def test_a_report_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "holds no whole run" in capsys.readouterr().err
 
 
+def test_only_classes_that_there_are_can_be_shown_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = tmp_path / "scene"
+    scene.mkdir()
+    images, fields = good(scene)
+    (tmp_path / "shallow.toml").write_text(SHALLOW)
+    given = ["--images", images, "--fields", fields, "--out", tmp_path / "RUN", "--settings", tmp_path / "shallow.toml"]
+    assert sitscope("run", *given, "--group", "Maize, Pepper") == 3
+    assert "groups: there is no class 'Pepper'. The classes are" in capsys.readouterr().err
+    assert list(tmp_path.glob("RUN*")) == []
+
+
 def test_too_few_fields_cannot_be_simulated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sitscope("simulate", "--fields", "3", "--out", tmp_path / "scene") == 3
     assert "fields" in capsys.readouterr().err

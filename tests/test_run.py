@@ -18,7 +18,8 @@ from sitscope.cube.reading import open_cube
 from sitscope.cube.sampling import sample
 from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
-from sitscope.run import RunSettings, load_run, run
+from sitscope.folder import RunFolder
+from sitscope.run import RunSettings, load_run, run, show
 from sitscope.simulation.scene import Scene, simulate, write_scene
 
 QUICK = RunSettings(
@@ -169,6 +170,9 @@ def test_a_report_can_be_drawn_from_the_folder_alone(ran: Path) -> None:
     findings = load_run(ran)
     assert findings.scores.n_test > 0
     assert findings.dims == 2
+    show(RunFolder(ran), groups=[["Cotton", "Pepper"]])
+    assert (ran / "figures" / "profile_chosen_1_VV.png").exists()
+    assert "Chosen: Cotton and Pepper" in (ran / "report.html").read_text()
     with pytest.raises(BadInput, match="holds no whole run"):
         load_run(ran / "maps")
 

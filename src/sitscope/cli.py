@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 UNEXPECTED, BAD_INPUT, PARTIAL = 1, 3, 4
 """Exit codes beside 0; 2 is a wrong option, which typer answers itself."""
 
+LETTER_GROUPS = (("Cotton", "Tomato", "Sugar Beet"), ("Cotton", "Sweet Potato", "Pepper"), ("Fallow", "Quinoa"))
+"""The classes of the letter's Fig. 4."""
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -34,6 +37,15 @@ Out = Annotated[Path, typer.Option(help="Folder to write; made where it is missi
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the scores as JSON on standard output.")]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        help="Classes whose profiles to draw together, with commas: Cotton,Pepper. May be given several times. "
+        "[those that the scores choose]",
+        show_default=False,
+    ),
+]
 FieldCount = Annotated[int, typer.Option(help="How many fields the simulated scene has.")]
 
 
@@ -60,7 +72,7 @@ def demo(
 
     require_free(out / "run", overwrite)
     _simulate(out / "scene", fields, seed)
-    settings = RunSettings(clusters=16, buffer=10.0, train_series=10_000, seed=seed)
+    settings = RunSettings(clusters=16, buffer=10.0, train_series=10_000, seed=seed, groups=LETTER_GROUPS)
     _run(out / "scene", out / "scene" / "fields.gpkg", out / "run", settings, overwrite, json)
 
 
@@ -106,6 +118,7 @@ def run(
     fill: Annotated[bool, typer.Option("--fill", help="Fill missing values linearly in time.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Most passes of the training over the series.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same result. [0]")] = None,
+    group: Groups = None,
     settings: Annotated[
         Path | None, typer.Option(help="TOML file with any of these, and the network under [autoencoder].")
     ] = None,
@@ -122,7 +135,7 @@ def run(
 
     asked = {
         "label": label, "clusters": clusters, "units": units, "start": start, "end": end, "orbit": orbit,
-        "bands": bands and tuple(b.strip() for b in bands.split(",")), "buffer": buffer, "seed": seed,
+        "bands": bands and _names(bands), "buffer": buffer, "seed": seed, "groups": _groups(group),
         "fill": fill or None, "autoencoder": {"dims": dims, "epochs": epochs},
     }  # fmt: skip
     _run(images if len(images) > 1 else images[0], fields, out, read_settings(settings, asked), overwrite, json)
@@ -131,14 +144,23 @@ def run(
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+    group: Groups = None,
 ) -> None:
     """Draw the figures and the report of a run anew."""
     from sitscope.folder import RunFolder
     from sitscope.run import show
 
     with _talk() as talk:
-        show(RunFolder(run), talk)
+        show(RunFolder(run), talk, _groups(group))
     print(run / "report.html")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _groups(asked: list[str] | None) -> tuple[tuple[str, ...], ...] | None:
+    return tuple(_names(text) for text in asked) if asked else None
 
 
 def _simulate(out: Path, fields: int, seed: int) -> None:

@@ -142,6 +142,7 @@ class RunFolder:
             maps=maps,
             fields=fields,
             notes=facts["notes"],
+            chosen=facts["settings"]["groups"],
             by_clusters=plain["by_clusters"],
         )
 

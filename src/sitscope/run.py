@@ -2,8 +2,9 @@
 
 import hashlib
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from sitscope.settings import RunSettings
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import plates
 from sitscope.showing.report import write_figures, write_report
+from sitscope.showing.story import require_classes
 
 Talk = Callable[[str, int, int], None]
 """Told of progress: stage, steps done, steps in all."""
@@ -90,6 +92,7 @@ def run(
         train, test = split_by_field(series, test=settings.test, seed=settings.seed)
     cells_left(len(series.time), settings.autoencoder)  # what cannot end well is refused before it begins
     require_clusters(settings.clusters or 1, len(train.x))
+    require_classes(settings.groups, sorted(set(train.label.values.tolist()) - {""}))
     folder = RunFolder.begin(out, _facts(images, series, test, settings))
     fitted = _trained(folder, train, settings, talk)
     with _stage(talk, "clustering"):
@@ -115,9 +118,14 @@ def load_run(folder: str | Path) -> Findings:
     return RunFolder(Path(folder)).findings()
 
 
-def show(folder: RunFolder, talk: Talk = silent) -> Findings:
-    """Draw figures/ and report.html of a run folder from its files."""
+def show(folder: RunFolder, talk: Talk = silent, groups: Sequence[Sequence[str]] | None = None) -> Findings:
+    """Draw figures/ and report.html of a run folder from its files.
+
+    groups: classes to draw together, instead of those named in the settings of the run.
+    """
     findings = folder.findings()
+    if groups is not None:
+        findings = replace(findings, chosen=groups)
     with _stage(talk, "drawing the report"):
         drawn = list(plates(findings))
         write_figures(folder.path / "figures", findings, drawn)

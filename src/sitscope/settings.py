@@ -47,6 +47,8 @@ class RunSettings(BaseModel):
     clusters: PositiveInt | None = None
     """Clusters of the embedding; as many as classes unless given."""
     vote: Literal["majority", "one-to-one"] = "majority"
+    groups: tuple[tuple[str, ...], ...] = ()
+    """Classes whose profiles are drawn together, beside those that the scores choose."""
     seed: int = 0
     autoencoder: Settings = Settings()
 

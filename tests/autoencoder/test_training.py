@@ -5,6 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
+from sitscope.autoencoder import training
 from sitscope.autoencoder.network import Settings
 from sitscope.autoencoder.training import _held_out, fit
 from sitscope.errors import BadInput
@@ -63,6 +64,15 @@ def test_progress_is_told_after_each_epoch(series: xr.Dataset, small: Settings) 
     told: list[tuple[int, int]] = []
     fit(series, small, progress=lambda epoch, epochs, train, validation: told.append((epoch, epochs)))
     assert told == [(i, 12) for i in range(1, 13)]
+
+
+def test_few_series_still_make_many_steps(series: xr.Dataset, small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    plain = training._batches
+    monkeypatch.setattr(training, "_batches", lambda values, size: (sizes.append(size), plain(values, size))[1])
+    fit(series, small.model_copy(update={"epochs": 1}))
+    fit(xr.concat([series] * 6, "series"), small.model_copy(update={"epochs": 1, "batch": 16}))
+    assert [size for size in sizes if size != 1024] == [training.LEAST_BATCH, 16]
 
 
 def test_missing_values_are_refused(series: xr.Dataset, small: Settings) -> None:

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sitscope.errors import BadInput
 from sitscope.showing.findings import Findings, Scores
+from sitscope.showing.plates import shown_groups
 from sitscope.showing.story import contrast, date_strength, field_counts, flows, groups, row_shares
 from sitscope.showing.words import stretches
 
@@ -19,6 +21,16 @@ def test_the_letters_three_panels_are_found_in_its_confusion_matrix(findings: Fi
         "confused": {"Cotton", "Sweet Potato", "Pepper"},
         "scattered": {"Fallow", "Quinoa"},
     }
+
+
+def test_chosen_classes_come_first_with_what_becomes_of_them(findings: Findings) -> None:
+    asked = replace(findings, chosen=[["Pepper", "Cotton", "Sweet Potato"], ["Wheat", "Alfalfa"]])
+    shown = shown_groups(asked)
+    assert [group.key for group in shown] == ["chosen_1", "chosen_2", "separated", "scattered"]
+    assert shown[0].classes == ("Pepper", "Cotton", "Sweet Potato")
+    assert shown[1].why == "Wheat: 36 % become Maize. Alfalfa: 40 % become Wheat."
+    with pytest.raises(BadInput, match=r"no class 'Rice'\. The classes are Cotton, Tomato"):
+        shown_groups(replace(findings, chosen=[["Rice"]]))
 
 
 def test_flows_are_sorted_and_never_from_a_class_to_itself(findings: Findings) -> None:

@@ -44,7 +44,7 @@ class Settings(BaseModel):
 
     epochs: PositiveInt = 60
     batch: PositiveInt = 256
-    """Series per training step."""
+    """Most series per training step; fewer where there are few, so that an epoch still has 30 steps."""
     learning_rate: float = Field(1e-3, gt=0)
     """Step of Adam; it falls to a hundredth of this along half a cosine, which steadies runs of different seeds."""
     validation: float = Field(0.1, gt=0, lt=1)

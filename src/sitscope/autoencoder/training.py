@@ -25,6 +25,9 @@ class Series(Protocol):
     attrs: Any
 
 
+STEPS, LEAST_BATCH = 30, 8
+"""Where series are few, a batch holds fewer of them, so that an epoch still has this many steps."""
+
 Progress = Callable[[int, int, float, float], None]
 """Called after each epoch with: epoch from 1, most epochs, training loss, validation loss."""
 
@@ -88,8 +91,9 @@ def _learn(
     )
     losses: dict[str, list[float]] = {"train": [], "validation": []}
     best, weights = 0, copy.deepcopy(network.state_dict())
+    batch = min(settings.batch, max(LEAST_BATCH, len(train) // STEPS))
     for epoch in range(1, settings.epochs + 1):
-        losses["train"].append(_one_epoch(network.train(), train, settings.batch, optimiser))
+        losses["train"].append(_one_epoch(network.train(), train, batch, optimiser))
         losses["validation"].append(_error(network.eval(), held))
         falling.step()
         if progress:

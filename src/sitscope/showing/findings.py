@@ -80,6 +80,8 @@ class Findings:
     """The fields: field, label, split ("train", "test" or "unused"), geometry."""
     notes: Sequence[str] = field(default=())
     """What a reader should know before believing a figure, a sentence each."""
+    chosen: Sequence[Sequence[str]] = ()
+    """Groups of classes that somebody wants to see together, beside those that the scores choose."""
     by_clusters: Sequence[Mapping[str, float | int]] = ()
     """The scores with other numbers of clusters: clusters, overall_accuracy, macro_recall."""
 

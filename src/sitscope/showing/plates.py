@@ -1,7 +1,7 @@
 """Which figures does a run have, and what does each show?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +16,7 @@ from sitscope.showing.missing import missing_figure
 from sitscope.showing.overview import overview_figure
 from sitscope.showing.profile import HOLLOW, profile_figure
 from sitscope.showing.scene import peak_date_figure, scene_figure
-from sitscope.showing.story import Group, date_strength, flows, groups
+from sitscope.showing.story import Group, chosen_groups, date_strength, flows, groups
 from sitscope.showing.words import listed, many, percent, span, strongest_days
 
 
@@ -56,7 +56,13 @@ def plates(findings: Findings) -> Iterator[Plate]:
 def shown_groups(findings: Findings) -> list[Group]:
     """The groups of classes that have a profile to show."""
     known = set(findings.profiles["class"])
-    return [group for group in groups(findings.scores) if set(group.classes) <= known]
+    chosen = [
+        replace(group, classes=tuple(name for name in group.classes if name in known))
+        for group in chosen_groups(findings.chosen, findings.scores)
+    ]
+    there = [set(group.classes) for group in chosen]
+    others = [group for group in groups(findings.scores) if set(group.classes) not in there]
+    return [group for group in (*chosen, *others) if group.classes and set(group.classes) <= known]
 
 
 def plate_name(group: Group, band: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from sitscope.errors import BadInput
 from sitscope.showing.findings import Findings, Scores
 from sitscope.showing.words import listed, number, percent, stretches, strongest_days
 
@@ -38,7 +39,7 @@ class Group:
     """Classes that are best looked at together, and why."""
 
     key: str
-    """Short name for files: separated, confused or scattered."""
+    """Short name for files: separated, confused, scattered, chosen_1, chosen_2 ..."""
     title: str
     """A few words."""
     classes: tuple[str, ...]
@@ -112,6 +113,32 @@ def flows(scores: Scores, least: float = 0.1) -> list[Flow]:
 def groups(scores: Scores) -> list[Group]:
     """The classes best separated, those confused worst, those scattered most; an empty group is left out."""
     return [group for group in (_separated(scores), _confused(scores), _scattered(scores)) if group]
+
+
+def chosen_groups(chosen: Sequence[Sequence[str]], scores: Scores) -> list[Group]:
+    """Groups that somebody named, with what becomes of each class. Raises BadInput for a class that there is not."""
+    require_classes(chosen, scores.classes)
+    return [
+        Group(f"chosen_{i}", "Chosen", tuple(classes), " ".join(_becomes(name, scores) for name in classes))
+        for i, classes in enumerate(chosen, start=1)
+    ]
+
+
+def require_classes(chosen: Sequence[Sequence[str]], classes: Sequence[str]) -> None:
+    """Raise BadInput where a group names a class that there is not."""
+    for name in (name for group in chosen for name in group):
+        if name not in classes:
+            raise BadInput("groups", f"there is no class {name!r}. The classes are {listed(classes)}.")
+
+
+def _becomes(name: str, scores: Scores) -> str:
+    """Where most test series of a class go, in a sentence."""
+    shares = row_shares(scores)[scores.classes.index(name), :-1]
+    if np.isnan(shares).all():
+        return f"{name} has no test series."
+    into = int(shares.argmax())
+    most = "are right" if scores.classes[into] == name else f"become {scores.classes[into]}"
+    return f"{name}: {percent(shares[into])} {most}."
 
 
 def date_strength(profiles: pd.DataFrame) -> pd.DataFrame:

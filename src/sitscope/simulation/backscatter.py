@@ -55,7 +55,8 @@ def scattering(crop: Crop) -> Float64[np.ndarray, "2"]:
         raise BadInput(
             "crops",
             f"{crop.name}: the soil that shines through its canopy has {soil_db} dB (VV, VH), more than "
-            f"its mature level of {[crop.vv_db, crop.vh_db]} dB. Make the canopy brighter, or deeper (depth_vv, depth_vh).",
+            f"its mature level of {[crop.vv_db, crop.vh_db]} dB. Make the canopy brighter, or deeper "
+            "(depth_vv, depth_vh).",
         )
     return a
 
