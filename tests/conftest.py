@@ -1,12 +1,8 @@
 """Real data for tests: used where it is, skipped with the reason where it is not."""
 
-import os
 from pathlib import Path
 
 import pytest
-
-# before torch is loaded: tests run in two processes already, whose threads would only be in each other's way
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 

@@ -167,7 +167,7 @@ def test_our_own_mistake_has_code_1_and_its_traceback_only_with_debug(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("sitscope.run.show", broken)
+    monkeypatch.setattr("sitscope.job.show", broken)
     monkeypatch.setenv("SITSCOPE_DEBUG", "")
     assert sitscope("report", tmp_path) == 1
     said = capsys.readouterr().err
@@ -183,7 +183,7 @@ def test_an_interruption_has_code_4_and_says_how_to_go_on(
     def stopped(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sitscope.run.show", stopped)
+    monkeypatch.setattr("sitscope.job.show", stopped)
     assert sitscope("report", tmp_path) == 4
     assert "Start it again" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Two shores, one bridge: torch and xarray never meet below atlas.py, and importing sitscope loads neither."""
+"""Two shores, one bridge: torch and xarray never meet below mapping.py, and importing sitscope loads neither."""
 
 import ast
 import subprocess
@@ -27,11 +27,11 @@ ORDER = [
     "cube",
     "simulation",
     "showing",
-    "atlas",
+    "mapping",
     "folder",
     "settings",
 ]
-ORDER += ["run", "cli"]
+ORDER += ["job", "cli"]
 
 
 def imported(text: str) -> set[str]:
@@ -103,5 +103,7 @@ def test_attribution_is_usable_without_the_other_shore() -> None:
 def test_every_public_name_is_there() -> None:
     for name in sitscope.__all__:
         assert getattr(sitscope, name) is not None
+    # a module of the same name would take the place of the function as soon as anything imports it
+    assert set(sitscope.__all__) & {path.stem for path in SOURCE.iterdir()} == set()
     with pytest.raises(AttributeError, match=r"it has .*open_cube"):
         sitscope.nothing  # noqa: B018

@@ -24,12 +24,12 @@ _HOMES = {
     "Scores": "classes.scores",
     "score": "classes.scores",
     "grad_slam": "attribution.gradslam",
-    "atlas": "atlas",
-    "profiles": "atlas",
+    "atlas": "mapping",
+    "profiles": "mapping",
     "simulate": "simulation.scene",
     "RunSettings": "settings",
-    "run": "run",
-    "load_run": "run",
+    "run": "job",
+    "load_run": "job",
     "write_report": "showing.report",
 }
 

@@ -13,7 +13,7 @@ import typer
 from sitscope.errors import BadInput
 
 if TYPE_CHECKING:
-    from sitscope.run import Talk
+    from sitscope.job import Talk
 
 UNEXPECTED, BAD_INPUT, PARTIAL = 1, 3, 4
 """Exit codes beside 0; 2 is a wrong option, which typer answers itself."""
@@ -67,7 +67,7 @@ def demo(
 
     Writes OUT/scene (GeoTIFFs and fields.gpkg, as a user would have them) and OUT/run (maps, figures, report.html).
     """
-    from sitscope.run import require_free
+    from sitscope.job import require_free
     from sitscope.settings import RunSettings
 
     require_free(out / "run", overwrite)
@@ -148,7 +148,7 @@ def report(
 ) -> None:
     """Draw the figures and the report of a run anew."""
     from sitscope.folder import RunFolder
-    from sitscope.run import show
+    from sitscope.job import show
 
     with _talk() as talk:
         show(RunFolder(run), talk, _groups(group))
@@ -174,7 +174,7 @@ def _simulate(out: Path, fields: int, seed: int) -> None:
 
 
 def _run(images: list[str] | str | Path, fields: Path, out: Path, settings: Any, overwrite: bool, json: bool) -> None:
-    from sitscope.run import run
+    from sitscope.job import run
 
     with _talk() as talk:
         findings = run(images, fields, out, settings, overwrite=overwrite, talk=talk)

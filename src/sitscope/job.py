@@ -16,7 +16,6 @@ import torch
 import xarray as xr
 from dask.callbacks import Callback
 
-from sitscope.atlas import atlas, profiles
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.autoencoder.network import cells_left
 from sitscope.autoencoder.training import fit
@@ -30,6 +29,7 @@ from sitscope.cube.sampling import sample
 from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
 from sitscope.folder import RunFolder
+from sitscope.mapping import atlas, profiles
 from sitscope.settings import RunSettings
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import plates
@@ -77,7 +77,7 @@ def run(
     model found there. Raises BadInput for input that cannot be used, and for a folder that is not free.
 
     >>> from sitscope.simulation.scene import simulate
-    >>> scene = simulate(fields=80, seed=0)
+    >>> scene = simulate(fields=60, field_px=6, seed=0)
     >>> run(scene.cube, scene.fields, "RUN", RunSettings(autoencoder={"epochs": 1})).dims
     2
     """

@@ -10,7 +10,6 @@ import pytest
 import rasterio
 import xarray as xr
 
-from sitscope.atlas import confusion, prediction, profiles
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.autoencoder.network import Settings
 from sitscope.classes.codebook import Codebook
@@ -19,7 +18,8 @@ from sitscope.cube.sampling import sample
 from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
 from sitscope.folder import RunFolder
-from sitscope.run import RunSettings, load_run, run, show
+from sitscope.job import RunSettings, load_run, run, show
+from sitscope.mapping import confusion, prediction, profiles
 from sitscope.simulation.scene import Scene, simulate, write_scene
 
 QUICK = RunSettings(
@@ -129,21 +129,21 @@ def test_a_run_is_the_same_again_for_the_same_seed(
 ) -> None:
     again = tmp_path / "AGAIN"
     with monkeypatch.context() as patch:
-        patch.setattr("sitscope.run.show", lambda folder, talk: folder.findings())  # figures take most of the time
+        patch.setattr("sitscope.job.show", lambda folder, talk: folder.findings())  # figures take most of the time
         run(images, images / "fields.gpkg", again, QUICK)
     for name in ("profiles.parquet", "model/weights.safetensors", "confusion.csv", "maps/class.tif"):
         assert (again / name).read_bytes() == (ran / name).read_bytes(), name
 
 
 def interrupted(images: Path, out: Path, settings: RunSettings, at: str) -> list[str]:
-    """Stop a run where it calls `sitscope.run.<at>`; the stages that it came through."""
+    """Stop a run where it calls `sitscope.job.<at>`; the stages that it came through."""
     stages: list[str] = []
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"sitscope.run.{at}", stop)
+        patch.setattr(f"sitscope.job.{at}", stop)
         with pytest.raises(KeyboardInterrupt):
             run(images, images / "fields.gpkg", out, settings, talk=lambda stage, done, total: stages.append(stage))
     return stages

@@ -1,0 +1,16 @@
+"""What holds for every test, and for the examples in docstrings, which are tests too."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# before torch is loaded: tests run in two processes already, whose threads would only be in each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _examples_write_elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if isinstance(request.node, pytest.DoctestItem):
+        folder: Path = request.getfixturevalue("tmp_path")
+        monkeypatch.chdir(folder)
