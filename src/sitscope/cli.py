@@ -58,7 +58,7 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.
 @app.command()
 def demo(
     out: Out = Path("demo"),
-    fields: FieldCount = 640,
+    fields: FieldCount = 900,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     json: AsJson = False,
@@ -79,7 +79,7 @@ def demo(
 @app.command()
 def simulate(
     out: Out,
-    fields: FieldCount = 640,
+    fields: FieldCount = 900,
     seed: Seed = 0,
 ) -> None:
     """Write a simulated scene: a GeoTIFF for each acquisition and polarisation, and fields.gpkg.

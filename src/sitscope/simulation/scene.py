@@ -57,8 +57,8 @@ class Scene:
 
 
 def simulate(
-    fields: int = 600,
-    field_px: float | int = 16,
+    fields: int = 900,
+    field_px: float | int = 14,
     enl: float | int = 20,
     seed: int = 0,
     crops: tuple[Crop, ...] = CROPS,
