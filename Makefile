@@ -17,7 +17,7 @@ env: .venv/ready ## make .venv with all that tests and benchmarks need
 	@touch $@
 
 demo: env ## explain a simulated scene; the report lands in ./demo
-	$(BIN)/sitscope demo --out $(OUT)
+	$(BIN)/sitscope demo --out $(OUT) --overwrite
 
 test: env ## run the tests
 	$(BIN)/python -m pytest -n 2
