@@ -3,7 +3,8 @@
 Method: T. Di Martino, R. Guinvarc'h, L. Thirion-Lefevre, E. Colin, "Grad-SLAM: Explaining Convolutional Autoencoders'
 Latent Space of Satellite Image Time Series", IEEE GRSL 20, 2023, DOI 10.1109/LGRS.2023.3302906, Eqs. 3 and 4.
 
-n series, c bands, t dates, d embedding dimensions, k filters, t_layer cells of a layer.
+n series, c bands, t dates, d embedding dimensions, m values explained (the embedding dimensions unless a target is named),
+k filters, t_layer cells of a layer.
 """
 
 from collections.abc import Callable
@@ -12,16 +13,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from . import merging, taps
+from .checks import check_input, check_values
+from .targets import Target, dimensions
 
 Alpha = Callable[[Float[Tensor, "n k t"], Float[Tensor, "n k t"]], Float[Tensor, "n t"]]
 """(de^d/dA, A) of one layer and one dimension -> the layer's map for that dimension."""
-
-
-_DIFFERENT_IN_TRAINING = (_BatchNorm, _DropoutNd, nn.RReLU)
 
 
 def letter(gradient: Float[Tensor, "n k t"], activation: Float[Tensor, "n k t"]) -> Float[Tensor, "n t"]:
@@ -49,12 +47,14 @@ def activation_only(gradient: Float[Tensor, "n k t"], activation: Float[Tensor, 
 class GradSlam:
     """What `grad_slam` found, on the device and in the dtype of the series."""
 
-    maps: dict[str, Float[Tensor, "n d _"]]
-    """By layer, in running order: L_t^d of Eq. 3 (n, d, t_layer), neither scaled nor upsampled, in embedding units."""
-    merged: Float[Tensor, "n d t"]
+    maps: dict[str, Float[Tensor, "n m _"]]
+    """By layer, in running order: L_t^d of Eq. 3 (n, m, t_layer), neither scaled nor upsampled, in units of the values."""
+    merged: Float[Tensor, "n m t"]
     """One value per date. With the default choices a contribution in [-1, 1]."""
     embedding: Float[Tensor, "n d"]
     """e, from the same forward pass."""
+    values: Float[Tensor, "n m"]
+    """What is explained: the embedding, or what the target makes of it."""
     tapped: dict[str, str]
     """By layer: the module whose output was read as its feature maps."""
 
@@ -64,6 +64,7 @@ def grad_slam(
     x: Float[Tensor, "n c t"],
     layers: taps.Layers = None,
     *,
+    target: Target = dimensions,
     tap: taps.Tap = taps.block_output,
     alpha: Alpha = letter,
     scale: merging.Scale = merging.max_abs,
@@ -87,6 +88,8 @@ def grad_slam(
         layers: every convolution that runs (None), names or modules, or a function that selects among the names of the
             convolutions in running order, such as `taps.last`. A module that is no convolution is read at its own
             output.
+        target: what is explained: `targets.dimensions`, `distance`, `margin`, `reconstruction_error`, `reconstruction`,
+            or any function of embedding (n, d) and series that gives values (n, m).
         tap: where in a convolution's block the feature maps A are read: `taps.block_output` (what feeds the next
             layer), `taps.convolution_output`, `taps.pool_output`. What a block is: see `taps`.
         alpha: `letter` (Eqs. 3 and 4), `element_wise`, `gradient_only`, `activation_only`.
@@ -115,9 +118,9 @@ def grad_slam(
         >>> {layer: tuple(cells.shape) for layer, cells in found.maps.items()}, found.tapped
         ({'0': (10, 3, 6)}, {'0': '2'})
     """
-    _check(encoder, x, batch)
+    check_input(encoder, x, batch)
     wanted, select = taps.chosen(encoder, layers)
-    merged, embeddings = [], []
+    merged, embeddings, explained = [], [], []
     maps: dict[str, list[Tensor]] = {}
     tapped: dict[str, str] = {}
     # both, since inference mode records nothing even where gradients are enabled
@@ -126,65 +129,34 @@ def grad_slam(
             with taps.reading(encoder, wanted, tap, len(part)) as heard:
                 # a copy that autograd follows and that is no leaf, so that the encoder may write into it
                 e = encoder(part.detach().clone().requires_grad_().clone())
-            _check_embedding(e, len(part))
+            check_values(e, len(part), "encoder", "embedding")
+            values = target(e, part.detach())
+            check_values(values, len(part), "target", "value")
             found = heard.found(select)
-            cells = _cells(e, found, alpha)
+            cells = _cells(values, found, alpha)
             dates = torch.stack([upsample(scale(cell), x.shape[2], layer) for layer, cell in cells.items()])
             merged.append(sign(dates, merge))  # (l, n, d, t) -> (n, d, t)
             embeddings.append(e.detach())
+            explained.append(values.detach())
             for layer, cell in cells.items():
                 maps.setdefault(layer, []).append(cell)
             tapped = {layer: read.module for layer, read in found.items()}
-        return GradSlam({k: torch.cat(v) for k, v in maps.items()}, torch.cat(merged), torch.cat(embeddings), tapped)
+        whole = {layer: torch.cat(parts) for layer, parts in maps.items()}
+        return GradSlam(whole, torch.cat(merged), torch.cat(embeddings), torch.cat(explained), tapped)
 
 
 def _cells(
-    e: Float[Tensor, "n d"], found: dict[str, taps.FeatureMap], alpha: Alpha
-) -> dict[str, Float[Tensor, "n d _"]]:
-    """L_t^d of every layer: one backward pass per dimension, which serves all layers at once."""
+    values: Float[Tensor, "n m"], found: dict[str, taps.FeatureMap], alpha: Alpha
+) -> dict[str, Float[Tensor, "n m _"]]:
+    """L_t^d of every layer: one backward pass per value, which serves all layers at once."""
     edges = [read.edge for read in found.values()]
-    dimensions: dict[str, list[Tensor]] = {layer: [] for layer in found}
-    d = e.shape[1]
-    for i in range(d):
-        seed = torch.zeros_like(e)
-        seed[:, i] = 1  # de^i/de; each series' embedding depends on its own maps only
-        gradients = torch.autograd.grad(e, edges, seed, retain_graph=i < d - 1, allow_unused=True)
+    rows: dict[str, list[Tensor]] = {layer: [] for layer in found}
+    m = values.shape[1]
+    for i in range(m):
+        # each series' values depend on its own maps only, so that the gradient of the sum is that of each
+        gradients = torch.autograd.grad(values[:, i].sum(), edges, retain_graph=i < m - 1, allow_unused=True)
         for (layer, read), gradient in zip(found.items(), gradients, strict=True):
             if gradient is None:
                 raise ValueError(f"layer {layer!r} does not influence the embedding. Leave it out of layers.")
-            dimensions[layer].append(alpha(gradient, read.values))
-    return {layer: torch.stack(rows, dim=1) for layer, rows in dimensions.items()}  # d times (n, t_layer)
-
-
-def _check(encoder: nn.Module, x: Tensor, batch: int) -> None:
-    if not isinstance(encoder, nn.Module):
-        raise TypeError(f"encoder is a {type(encoder).__name__}, not a torch.nn.Module: layers are found in modules.")
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"x is {found}, not a floating-point torch tensor. Convert it with torch.as_tensor(x).float().")
-    if x.ndim != 3:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)}, not (n, c, t): series, bands, dates. A single series is x[None]."
-        )
-    if batch < 1:
-        raise ValueError(f"batch is {batch}; at least one series at a time is needed.")
-    for name, module in encoder.named_modules():
-        if module.training and isinstance(module, _DIFFERENT_IN_TRAINING):
-            raise ValueError(
-                f"{name or 'encoder'!r} ({type(module).__name__}) is in train mode, where a series' embedding depends "
-                "on its batch or on chance. Call encoder.eval() first."
-            )
-
-
-def _check_embedding(e: Tensor, n: int) -> None:
-    if not isinstance(e, Tensor):
-        raise TypeError(f"the encoder gives a {type(e).__name__}, not a tensor (n, d). Wrap it so that it gives one.")
-    if e.ndim != 2 or e.shape[0] != n or e.shape[1] == 0:
-        raise ValueError(
-            f"the encoder gives shape {tuple(e.shape)} for {n} series, not (n, d). Wrap it so that it gives one "
-            "embedding of d >= 1 dimensions for each series."
-        )
-    if not e.requires_grad:
-        raise ValueError(
-            "the embedding is cut off from autograd: the encoder runs under torch.no_grad, or detaches it."
-        )
+            rows[layer].append(alpha(gradient, read.values))
+    return {layer: torch.stack(row, dim=1) for layer, row in rows.items()}  # m times (n, t_layer)
