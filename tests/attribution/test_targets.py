@@ -25,20 +25,21 @@ def x() -> Tensor:
     return torch.randn(5, 2, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
 
-A, B = torch.tensor([0.3, -0.1, 0.2]), torch.tensor([-0.5, 0.4, 0.1])
+A = torch.tensor([0.3, -0.1, 0.2], dtype=torch.float64)
+B = torch.tensor([-0.5, 0.4, 0.1], dtype=torch.float64)
 
 
 def test_margin_is_the_difference_of_squared_distances(encoder: nn.Module, x: Tensor) -> None:
-    e = encoder(x)
-    slow = [[float(sum((v - b) ** 2 for v, b in zip(row, B.double(), strict=True))
-                   - sum((v - a) ** 2 for v, a in zip(row, A.double(), strict=True)))] for row in e]  # fmt: skip
-    torch.testing.assert_close(targets.margin(A, B)(e, x).detach(), torch.tensor(slow, dtype=torch.float64))
+    e = encoder(x).detach()
+    slow = [[float(sum((v - b) ** 2 for v, b in zip(row, B, strict=True))
+                   - sum((v - a) ** 2 for v, a in zip(row, A, strict=True)))] for row in e]  # fmt: skip
+    torch.testing.assert_close(targets.margin(A, B)(e, x), torch.tensor(slow, dtype=torch.float64))
 
 
 def test_margin_is_a_fixed_mixture_of_the_dimensions(encoder: nn.Module, x: Tensor) -> None:
     """It is linear in e, so its maps are the dimensions' maps in the same mixture, before any scaling."""
     by_dimension = grad_slam(encoder, x, scale=merging.none).merged
-    mixed = torch.einsum("d,ndt->nt", 2 * (A - B).double(), by_dimension)
+    mixed = torch.einsum("d,ndt->nt", 2 * (A - B), by_dimension)
     found = grad_slam(encoder, x, target=targets.margin(A, B), scale=merging.none)
     torch.testing.assert_close(found.merged[:, 0], mixed)
     assert found.embedding.shape == (5, 3)

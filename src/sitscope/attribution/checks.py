@@ -1,5 +1,7 @@
 """Can this encoder and these series be explained? What every method asks at its door."""
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
@@ -28,7 +30,7 @@ def check_input(encoder: nn.Module, x: Tensor, batch: int) -> None:
             )
 
 
-def check_values(values: Tensor, n: int, giver: str, one: str) -> None:
+def check_values(values: Any, n: int, giver: str, one: str) -> None:
     """Raise unless the encoder or the target gives (n, >= 1) values that autograd follows."""
     if not isinstance(values, Tensor):
         raise TypeError(

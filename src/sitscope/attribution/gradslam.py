@@ -3,7 +3,7 @@
 Method: T. Di Martino, R. Guinvarc'h, L. Thirion-Lefevre, E. Colin, "Grad-SLAM: Explaining Convolutional Autoencoders'
 Latent Space of Satellite Image Time Series", IEEE GRSL 20, 2023, DOI 10.1109/LGRS.2023.3302906, Eqs. 3 and 4.
 
-n series, c bands, t dates, d embedding dimensions, m values explained (the embedding dimensions unless a target is named),
+n series, c bands, t dates, d embedding dimensions, m values explained (the embedding dimensions by default),
 k filters, t_layer cells of a layer.
 """
 
@@ -48,7 +48,7 @@ class GradSlam:
     """What `grad_slam` found, on the device and in the dtype of the series."""
 
     maps: dict[str, Float[Tensor, "n m _"]]
-    """By layer, in running order: L_t^d of Eq. 3 (n, m, t_layer), neither scaled nor upsampled, in units of the values."""
+    """By layer, in running order: L_t^d of Eq. 3 (n, m, t_layer), not scaled nor upsampled, in units of the values."""
     merged: Float[Tensor, "n m t"]
     """One value per date. With the default choices a contribution in [-1, 1]."""
     embedding: Float[Tensor, "n d"]
