@@ -60,7 +60,7 @@ class Path:
 def path(
     encoder: nn.Module,
     x: Float[Tensor, "n c t"],
-    reference: Float[Tensor, "c t"] | Float[Tensor, "n c t"] | None = None,
+    reference: Tensor | None = None,
     *,
     target: Target = dimensions,
     nodes: int | None = None,
@@ -150,7 +150,7 @@ def gauss_legendre(nodes: int) -> tuple[list[float], list[float]]:
     return ((at + 1) / 2).tolist(), (weight / 2).tolist()
 
 
-def reference_for(x: Float[Tensor, "n c t"], reference: Float[Tensor, "..."] | None) -> Float[Tensor, "n c t"]:
+def reference_for(x: Float[Tensor, "n c t"], reference: Tensor | None) -> Float[Tensor, "n c t"]:
     """The reference series of each series: the mean of x, or what was given, once for all or one for each."""
     if reference is None:
         return x.mean(0, keepdim=True).expand_as(x)

@@ -10,17 +10,21 @@ n series, c bands, t dates, d embedding dimensions, m values explained (the embe
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .checks import check_input, check_values
-from .masking import Neighbours, filled, from_neighbours, neighbours
+from .masking import Neighbours, from_neighbours, neighbours
 from .path import reference_for
 from .targets import Target, dimensions
 
 ROUNDS = 24
 MEMORY = 0.8
 """Share of what earlier rounds found that still counts: one gradient of a network is a noisy answer."""
+FIRST, LAST = 0.6, 0.4
+"""How far towards the replacement the gradient is taken, in the first round and in the last."""
+OTHER = 0.15
+"""Weight of a gradient taken towards one kind of replacement for the other kind."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Ranking:
 def rank_dates(
     encoder: nn.Module,
     x: Float[Tensor, "n c t"],
-    reference: Float[Tensor, "c t"] | Float[Tensor, "n c t"] | None = None,
+    reference: Tensor | None = None,
     *,
     pool: Float[Tensor, "p c t"] | None = None,
     target: Target = dimensions,
@@ -52,8 +56,8 @@ def rank_dates(
 ) -> Ranking:
     """Order the dates of each series by how far the embedding moves when they are not known.
 
-    Each of `rounds` rounds removes t / rounds dates. It takes the gradient of g half-way from the series as it is then
-    to one without any date, and removes the dates whose replacement raises g most. Rounds replace in turn by the
+    Each of `rounds` rounds removes t / rounds dates. It takes the gradient of g about half-way from the series as it is
+    then to one without any date, and removes the dates whose replacement raises g most. Rounds replace in turn by the
     reference, by neighbours, by half of another series of the pool, and by neighbours again, so that the order serves
     no single kind of replacement.
 
@@ -105,18 +109,18 @@ def _ranked(
     replaced, slope = x.new_zeros(n, t), torch.zeros_like(x)
     order = []
     for i, other in enumerate(others):
-        replaced, slope = MEMORY * replaced, MEMORY * slope
         near = neighbours(removed)
         alone = from_neighbours(x, near, end, days)
-        if i % 2 == 0:
-            ref = end if i % 4 == 0 else (end + other) / 2
-            now = torch.where(removed[:, None], ref, x)
-            replaced = replaced + ((ref - x) * _gradient(encoder, (now + ref) / 2, target, values)).sum(1)
-        else:
-            now = filled(x, removed, end, days)
-            half = torch.where(removed[:, None], now, (now + alone) / 2)
-            slope = slope + _gradient(encoder, half, target, values)
-        moved = ((slope @ hats(removed, near, days, x.dtype)) * (alone - x)).sum(1)  # (n, t)
+        replacing = i % 2 == 0
+        ref = (end + other) / 2 if i % 4 == 2 else end
+        now = torch.where(removed[:, None], ref, x) if replacing else torch.where(removed[:, None], alone, x)
+        then = ref if replacing else alone
+        way = FIRST + (LAST - FIRST) * i / len(others)
+        g = _gradient(encoder, now + way * (then - now), target, values)
+        # each gradient answers its own question fully, and a little of the other
+        replaced = MEMORY * replaced + (1.0 if replacing else OTHER) * (g * (ref - x)).sum(1)
+        slope = MEMORY * slope + (OTHER if replacing else 1.0) * g
+        moved = (along_hats(slope, near, days) * (alone - x)).sum(1)  # (n, t)
         many = t * (i + 1) // len(others) - t * i // len(others)
         chosen = (replaced + moved).masked_fill(removed, -torch.inf).topk(many, 1).indices
         removed = removed.scatter(1, chosen, True)
@@ -124,21 +128,33 @@ def _ranked(
     return torch.cat(order, dim=1)
 
 
-def hats(
-    removed: Bool[Tensor, "n t"], near: Neighbours, days: Float[Tensor, " t"] | None, dtype: torch.dtype
-) -> Float[Tensor, "n t t"]:
-    """How far each date (rows) moves when a date that is left (columns) moves by 1 and gaps are filled linearly.
+def along_hats(
+    slope: Float[Tensor, "n c t"], near: Neighbours, days: Float[Tensor, " t"] | None
+) -> Float[Tensor, "n c t"]:
+    """Sum of slopes over all dates that move with each date, when gaps are filled linearly.
 
-    1 on the date itself, falling to 0 at its neighbours; 0 for a removed date's column.
+    When a date that is left moves by 1, dates between it and its neighbours move by a hat: 1 at the date, falling to
+    0 at the neighbours, and staying 1 where there is none. Sums over a hat are differences of running sums.
     """
-    t = removed.shape[1]
-    day = torch.arange(t, device=removed.device, dtype=dtype) if days is None else days.to(removed.device, dtype)
-    row, column = day[None, :, None], day[None, None, :]
-    first, last = near.before[:, None] < 0, near.after[:, None] >= t
-    left, right = day[near.before.clamp(min=0)][:, None], day[near.after.clamp(max=t - 1)][:, None]
-    rise = torch.where(first, 1.0, (row - left) / (column - left).where(~first, 1))
-    fall = torch.where(last, 1.0, (right - row) / (right - column).where(~last, 1))
-    return torch.where(row <= column, rise, fall).clamp(0, 1) * ~removed[:, None]
+    n, c, t = slope.shape
+    day = torch.arange(t, device=slope.device, dtype=slope.dtype) if days is None else days.to(slope)
+    day = day - day.mean()
+    plain = torch.nn.functional.pad(slope.cumsum(2), (1, 0))  # [s]: over dates before s
+    weighted = torch.nn.functional.pad((slope * day).cumsum(2), (1, 0))
+
+    def until(sums: Float[Tensor, "n c s"], date: Int[Tensor, "n t"]) -> Float[Tensor, "n c t"]:
+        return sums.gather(2, date[:, None].expand(n, c, t))
+
+    here = torch.arange(t, device=slope.device).expand(n, t)
+    no_left, no_right = (near.before < 0)[:, None], (near.after >= t)[:, None]
+    left, right = near.before.clamp(min=0), near.after.clamp(max=t - 1)
+    to_left = (day - day[left])[:, None].where(~no_left, 1)
+    to_right = (day[right] - day)[:, None].where(~no_right, 1)
+    rise_plain, rise_weighted = (until(sums, here + 1) - until(sums, left) for sums in (plain, weighted))
+    fall_plain, fall_weighted = (until(sums, right + 1) - until(sums, here + 1) for sums in (plain, weighted))
+    rise = torch.where(no_left, rise_plain, (rise_weighted - day[left][:, None] * rise_plain) / to_left)
+    fall = torch.where(no_right, fall_plain, (day[right][:, None] * fall_plain - fall_weighted) / to_right)
+    return rise + fall
 
 
 def _values(encoder: nn.Module, x: Float[Tensor, "n c t"], target: Target) -> Float[Tensor, "n m"]:
