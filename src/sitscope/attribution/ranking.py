@@ -18,7 +18,7 @@ from .masking import Neighbours, from_neighbours, neighbours
 from .path import reference_for
 from .targets import Target, dimensions
 
-ROUNDS = 24
+ROUNDS = 20
 MEMORY = 0.8
 """Share of what earlier rounds found that still counts: one gradient of a network is a noisy answer."""
 FIRST, LAST = 0.6, 0.4
