@@ -32,7 +32,7 @@ def auprc(importance: Float[Tensor, "n m t"], truth: Truth) -> Float[Tensor, "n 
         tensor([[1.0000, 0.8333, 0.5000]])
     """
     truth = _on(importance, truth)
-    order = (-importance.abs()).sort(-1)
+    order = (-importance.abs()).contiguous().sort(-1)
     true = truth.gather(-1, order.indices).to(importance)
     # how many dates are at least as important as each: the rank at which its threshold cuts
     taken = torch.searchsorted(order.values, order.values, right=True)
