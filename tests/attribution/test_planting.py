@@ -1,7 +1,10 @@
 """Are the dates of a planted encoder its true dates: all of them, and no others?"""
 
+import importlib.util
 import random
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -10,22 +13,22 @@ from torch import Tensor
 
 from sitscope.attribution.planting import Planted, planted_encoder
 
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "planted.py"
 
-def changed(made: Planted, seed: int, draws: int = 12) -> Tensor:
-    """(d, t): by how much at most each dimension moves when one date alone is changed, by little and by much."""
-    encoder, t = made.encoder.double(), made.truth.shape[1]
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(draws, made.bands, t, dtype=torch.float64, generator=generator)
-    push = torch.randn(draws, made.bands, 1, dtype=torch.float64, generator=generator)
-    push = push * torch.logspace(-1, 1, draws, dtype=torch.float64)[:, None, None]
-    one_date = torch.eye(t, dtype=torch.float64)[:, None, None, :]  # (t, 1, 1, t)
-    with torch.no_grad():
-        moved = encoder((x + push * one_date).flatten(0, 1)).unflatten(0, (t, draws))
-        return (moved - encoder(x)).abs().amax(1).T  # (d, t)
+
+@pytest.fixture(scope="module")
+def changed() -> Callable[[Planted, int], Tensor]:
+    """(d, t): by how much at most each dimension moves when one date alone is changed."""
+    spec = importlib.util.spec_from_file_location("planted_benchmark", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.changed
 
 
 @pytest.mark.parametrize("seeds", [range(k, k + 25) for k in range(0, 100, 25)])
-def test_every_true_date_counts_and_no_other(seeds: range) -> None:
+def test_every_true_date_counts_and_no_other(seeds: range, changed: Callable[[Planted, int], Tensor]) -> None:
     for seed in seeds:
         made = planted_encoder(seed)
         found = changed(made, seed)
@@ -71,7 +74,7 @@ def test_embeddings_neither_vanish_nor_explode() -> None:
         assert (spread < 20).all(), (seed, made.recipe, spread)
 
 
-def test_what_may_be_read_stays_when_weights_are_drawn_anew() -> None:
+def test_what_may_be_read_stays_when_weights_are_drawn_anew(changed: Callable[[Planted, int], Tensor]) -> None:
     made = planted_encoder(11)
     for module in made.encoder:
         if hasattr(module, "reset_parameters"):

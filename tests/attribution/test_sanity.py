@@ -10,6 +10,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from sitscope.attribution import gradslam, sanity
+from sitscope.attribution.correlation import spearman
 from sitscope.attribution.planting import planted_encoder
 
 
@@ -18,7 +19,7 @@ def series(n: int = 20, c: int = 2, t: int = 40) -> Tensor:
 
 
 def encoder_of(c: int = 2, t: int = 40, d: int = 3, activation: type[nn.Module] = nn.ELU) -> nn.Sequential:
-    """As if trained, with weights of its own: two convolutions, batch-norm, a recurrent layer's share, a head."""
+    """As if trained, with weights of its own: two convolutions, batch-norm, a head."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return nn.Sequential(
@@ -51,6 +52,7 @@ def test_a_map_that_ignores_the_encoder_survives_its_randomisation() -> None:
     found = sanity.cascade(edges, encoder_of(), series())
     torch.testing.assert_close(found.similarity, torch.ones(4, 20, 3))
     assert torch.equal(found.before, found.after)
+    torch.testing.assert_close(found.floor, torch.ones(20, 3))
     assert (sanity.emprt(found.before, found.after) == 0).all()
 
 
@@ -60,6 +62,18 @@ def test_a_map_that_depends_on_the_encoder_does_not(order: sanity.Order) -> None
     # maps of linear reach and 40 dates: chance alone gives about 0.13
     assert found.similarity[-1].mean() < 0.2
     assert found.spearman[-1].mean().abs() < 0.15
+
+
+def test_the_floor_is_what_encoders_share_that_have_nothing_in_common() -> None:
+    encoder, x = encoder_of(), series(100)
+    of_gradient, of_contributions = (sanity.cascade(method, encoder, x) for method in (gradient, times_input))
+    assert of_gradient.floor.mean().abs() < 0.1
+    assert of_contributions.floor.mean() > 0.15  # both maps have the series as a factor
+    assert (of_contributions.spearman[-1].mean() - of_contributions.floor.mean()).abs() < 0.1
+    signed = sanity.cascade(times_input, encoder, x, correlation=spearman)
+    assert signed.floor.mean().abs() < 0.1  # but its sign is the encoder's
+    second = sanity.cascade(times_input, encoder, x, seed=1)
+    torch.testing.assert_close(of_contributions.floor, spearman(of_contributions.after.abs(), second.after.abs()))
 
 
 def test_layers_are_randomised_one_after_another() -> None:
@@ -78,7 +92,7 @@ def test_layers_are_randomised_one_after_another() -> None:
             # batch-norm begins with the values it has here, and keeps them when it begins anew
             assert torch.equal(values, encoder.state_dict()[name]) == (not is_random or name.startswith("1.")), name
     for name, values in seen[4].items():  # with all random, the order has been forgotten
-        assert torch.equal(values, seen[-1][name])
+        assert torch.equal(values, seen[-2][name])
 
 
 def test_slow_twin_of_the_cascade() -> None:
@@ -127,10 +141,10 @@ def test_weights_without_initialiser_are_redrawn_at_their_size() -> None:
         seen.append(encoder[0].gain.detach().clone())
         return times_input(encoder, x)
 
-    recurrent = nn.Sequential(_Scaled(), encoder_of())
-    sanity.cascade(spy, recurrent, series())
+    sanity.cascade(spy, nn.Sequential(_Scaled(), encoder_of()), series())
     assert seen[1].std().item() == pytest.approx(5, rel=0.2)
-    assert torch.equal(seen[1], seen[-1])
+    assert torch.equal(seen[1], seen[-2])
+    assert not torch.equal(seen[1], seen[-1])  # of the second random encoder
 
 
 def test_histogram_entropy_and_emprt_are_those_of_quantus() -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .checks import check_importance, check_input
-from .correlation import spearman
+from .correlation import Correlation, spearman
 
 Explain = Callable[[nn.Module, Float[Tensor, "n c t"]], Float[Tensor, "n m t"]]
 """(encoder, series) -> importance: any method, such as `lambda encoder, x: grad_slam(encoder, x).merged`."""
@@ -32,6 +32,11 @@ def top_down(layers: Sequence[str]) -> Sequence[str]:
     return layers[::-1]
 
 
+def of_magnitudes(a: Float[Tensor, "n m t"], b: Float[Tensor, "n m t"]) -> Float[Tensor, "n m"]:
+    """Spearman's correlation of |maps|: are the same dates important, in whatever direction?"""
+    return spearman(a.abs(), b.abs())
+
+
 @dataclass(frozen=True)
 class Cascade:
     """What becomes of the maps while one layer after another loses what it has learned."""
@@ -39,22 +44,30 @@ class Cascade:
     layers: tuple[str, ...]
     """In the order in which they were randomised."""
     spearman: Float[Tensor, "l n m"]
-    """Rank correlation of |map| before with |map| after this layer and all before it became random. NaN where either
-    map is constant."""
+    """Of the map before with the map after this layer, and all before it here, became random; of |maps| by default.
+    NaN where either map is constant."""
     before: Float[Tensor, "n m t"]
     """Maps of the encoder as given."""
     after: Float[Tensor, "n m t"]
     """Maps with all layers random."""
+    floor: Float[Tensor, "n m"]
+    """The same between `after` and the map of a second random encoder. Two encoders that have nothing in common still
+    share the series: contributions all have the factor (x - reference). No method falls below its floor."""
 
     @property
     def similarity(self) -> Float[Tensor, "l n m"]:
-        """|Spearman|, in [0, 1]. Maps that have nothing in common still reach sqrt(2 / (pi (t - 1))) on average if
-        their dates are independent, 0.10 for 61 dates, and more if they are smooth."""
+        """|Spearman|, in [0, 1]. Even of unrelated maps it is sqrt(2 / (pi (t - 1))) on average if their dates are
+        independent, 0.10 for 61 dates, and more if they are smooth; means of `spearman` itself are free of that."""
         return self.spearman.abs()
 
 
 def cascade(
-    explain: Explain, encoder: nn.Module, x: Float[Tensor, "n c t"], order: Order = bottom_up, seed: int = 0
+    explain: Explain,
+    encoder: nn.Module,
+    x: Float[Tensor, "n c t"],
+    order: Order = bottom_up,
+    correlation: Correlation = of_magnitudes,
+    seed: int = 0,
 ) -> Cascade:
     """Randomise the layers one after another, and ask each time how much of the explanation is left.
 
@@ -67,6 +80,7 @@ def cascade(
         explain: the method: (encoder, x) -> (n, m, t).
         encoder: is copied, and stays as it is.
         order: `bottom_up` or `top_down`. Whatever the order, with all layers random the encoder is the same.
+        correlation: `of_magnitudes`, or `correlation.spearman` to compare maps with their signs.
         seed: decides the new weights; torch's own generator stays where it was.
 
     Raises:
@@ -89,10 +103,12 @@ def cascade(
     for layer, randomised in _randomised(encoder, order, seed):
         after = _explained(explain, randomised, x)
         layers.append(layer)
-        rows.append(spearman(before.abs(), after.abs()))
+        rows.append(correlation(before, after))
     if not layers:
         raise ValueError("the encoder has no weights, so that none can be randomised.")
-    return Cascade(tuple(layers), torch.stack(rows), before, after)
+    *_, (_, second) = _randomised(encoder, order, seed + 1)
+    floor = correlation(after, _explained(explain, second, x))
+    return Cascade(tuple(layers), torch.stack(rows), before, after, floor)
 
 
 def emprt(before: Float[Tensor, "n m t"], after: Float[Tensor, "n m t"], bins: int = 100) -> Float[Tensor, "n m"]:
