@@ -9,6 +9,21 @@ from torch.nn.modules.dropout import _DropoutNd
 _DIFFERENT_IN_TRAINING = (_BatchNorm, _DropoutNd, nn.RReLU)
 
 
+def check_importance(importance: Tensor) -> None:
+    """Raise unless these are maps over dates that can be measured: (n, m, t), floating-point, finite, not empty."""
+    if not isinstance(importance, Tensor) or not importance.is_floating_point():
+        found = importance.dtype if isinstance(importance, Tensor) else type(importance).__name__
+        raise TypeError(f"importance is {found}, not a floating-point torch tensor. Convert it with torch.as_tensor.")
+    if importance.ndim != 3 or 0 in importance.shape:
+        raise ValueError(
+            f"importance has shape {tuple(importance.shape)}, not (n, m, t): series, values explained, dates, at least "
+            "one of each. Sum bands away with importance.sum(2); one map is importance[None, None]."
+        )
+    if not importance.isfinite().all():
+        bad = int((~importance.isfinite()).sum())
+        raise ValueError(f"{bad} of {importance.numel()} importances are NaN or infinite. Leave their series out.")
+
+
 def check_input(encoder: nn.Module, x: Tensor, batch: int) -> None:
     """Raise what every method raises for an encoder or series that cannot be explained."""
     if not isinstance(encoder, nn.Module):
