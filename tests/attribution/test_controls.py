@@ -91,7 +91,7 @@ def test_saliency_is_captum_s(encoder: nn.Sequential, x: Tensor) -> None:
     for d in range(4):
         captum = Saliency(encoder).attribute(x.clone().requires_grad_(), d).detach()
         torch.testing.assert_close(found.merged[:, d], captum.sum(1))
-        torch.testing.assert_close(found.bands[:, d].abs(), captum)  # type: ignore[index]
+        torch.testing.assert_close(found.importance[:, d].abs(), captum)  # type: ignore[index]
 
 
 @pytest.mark.parametrize("each", [False, True], ids=["one reference", "one for each"])
@@ -121,8 +121,8 @@ def test_integrated_gradients_are_captum_s(encoder: nn.Sequential, x: Tensor, no
     for d in range(4):
         captum = IntegratedGradients(encoder).attribute(x, reference[None], d, n_steps=nodes, method="gausslegendre")
         # its weights are rounded to float32
-        torch.testing.assert_close(found.bands[:, d], captum.detach(), rtol=1e-6, atol=1e-9)  # type: ignore[index]
-    torch.testing.assert_close(found.merged, found.bands.sum(2))  # type: ignore[union-attr]
+        torch.testing.assert_close(found.importance[:, d], captum.detach(), rtol=1e-6, atol=1e-9)  # type: ignore[index]
+    torch.testing.assert_close(found.merged, found.importance.sum(2))  # type: ignore[union-attr]
 
 
 def test_integrated_gradients_sum_to_the_difference_of_any_target(encoder: nn.Sequential, x: Tensor) -> None:
@@ -179,8 +179,8 @@ def test_gee_is_the_slope_of_the_reconstruction_error(
             step = torch.zeros_like(x)
             step[:, band, date] = 1e-6
             slope = (error(x + step) - error(x - step)) / 2e-6
-            torch.testing.assert_close(found.bands[:, 0, band, date], slope, rtol=1e-5, atol=1e-7)  # type: ignore[index]
-    torch.testing.assert_close(found.merged, found.bands.abs().sum(2))  # type: ignore[union-attr]
+            torch.testing.assert_close(found.importance[:, 0, band, date], slope, rtol=1e-5, atol=1e-7)  # type: ignore[index]
+    torch.testing.assert_close(found.merged, found.importance.abs().sum(2))  # type: ignore[union-attr]
 
 
 def test_random_order_is_even_and_moves_with_seed_and_series(encoder: nn.Sequential) -> None:

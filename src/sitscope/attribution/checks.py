@@ -31,7 +31,7 @@ def check_input(encoder: nn.Module, x: Tensor, batch: int) -> None:
 
 
 def check_values(values: Any, n: int, giver: str, one: str, followed: bool = True) -> None:
-    """Raise unless the encoder or the target gives (n, >= 1) values, which autograd must have followed or need not."""
+    """Raise unless the encoder or the target gives (n, >= 1) values, which autograd follows unless said otherwise."""
     if not isinstance(values, Tensor):
         raise TypeError(
             f"the {giver} gives a {type(values).__name__}, not a tensor of one {one} or more for each series. "

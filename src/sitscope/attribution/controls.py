@@ -31,7 +31,7 @@ class Control:
     """One importance per date."""
     values: Float[Tensor, "n m"]
     """What is explained."""
-    bands: Float[Tensor, "n m c t"] | None = None
+    importance: Float[Tensor, "n m c t"] | None = None
     """The same by band and date, signed, where the method tells bands apart."""
 
 
@@ -172,14 +172,14 @@ def random_order(
 def saliency(
     encoder: nn.Module, x: Float[Tensor, "n c t"], *, target: Target = dimensions, batch: int = 256
 ) -> Control:
-    """sum_c |dv/dx_ct|: how sensitive each value is to each date, without sign. `bands` holds dv/dx, signed.
+    """sum_c |dv/dx_ct|: how sensitive each value is to each date, without sign. `importance` holds dv/dx, signed.
 
     Raises what `grad_slam` raises for encoder, x, batch and target.
 
     Example:
         >>> encoder = nn.Sequential(nn.Flatten(), nn.Linear(28, 3))
         >>> found = saliency(encoder, torch.randn(5, 2, 14))
-        >>> found.merged.shape, found.bands.shape
+        >>> found.merged.shape, found.importance.shape
         (torch.Size([5, 3, 14]), torch.Size([5, 3, 2, 14]))
     """
     check_input(encoder, x, batch)
@@ -193,8 +193,8 @@ def gee(encoder: nn.Module, x: Float[Tensor, "n c t"], *, decoder: nn.Module, ba
 
     GEE (arXiv:1903.06661) is the gradient of a variational autoencoder's objective with respect to the
     input, a fingerprint of the anomaly. **Ours is to take the mean squared error as the objective**, which is what a
-    plain autoencoder has, and to sum magnitudes over bands; `bands` holds the signed gradient, the fingerprint itself.
-    The series comes into E twice, as input and as what is to be reconstructed; the gradient is of both.
+    plain autoencoder has, and to sum magnitudes over bands; `importance` holds the signed gradient, the fingerprint
+    itself. The series comes into E twice, as input and as what is to be reconstructed; the gradient is of both.
 
     Args, Raises: see `grad_slam`; decoder: (n, d) -> (n, c, t), in eval mode, takes the place of a target.
 
@@ -272,7 +272,7 @@ def integrated_gradients(
         >>> x = torch.randn(5, 2, 14).double()
         >>> found = integrated_gradients(encoder, x)
         >>> shift = encoder(x) - encoder(x.mean(0, keepdim=True))
-        >>> found.bands.shape, torch.allclose(found.merged.sum(-1), shift, atol=1e-3)
+        >>> found.importance.shape, torch.allclose(found.merged.sum(-1), shift, atol=1e-3)
         (torch.Size([5, 3, 2, 14]), True)
     """
     check_input(encoder, x, batch)
