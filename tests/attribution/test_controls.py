@@ -290,7 +290,7 @@ def test_references_that_do_not_fit_are_refused(
         control(encoder, x, x[:3])
     with pytest.raises(TypeError, match="ndarray"):
         control(encoder, x, x[0].numpy())
-    with pytest.raises(ValueError, match="1 values that are not finite"):
+    with pytest.raises(ValueError, match="1 values missing"):
         control(encoder, x, x[0].where(x[0] < x[0].max(), torch.nan))
     with pytest.raises(ValueError, match="nodes is 0"):
         controls.integrated_gradients(encoder, x, nodes=0)

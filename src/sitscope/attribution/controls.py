@@ -19,8 +19,12 @@ from torch import Tensor, nn
 
 from . import gradslam, merging, taps
 from .checks import check_input
-from .passes import Reference, gradients_of, reference_for, values_of
+from .passes import gradients_of, values_of
+from .path import reference_for
 from .targets import Target, dimensions, reconstruction_error
+
+Reference = Float[Tensor, "c t"] | Float[Tensor, "n c t"] | None
+"""The series that importance is measured from: one for all, one for each; None: the mean curve of those explained."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,7 @@ def occlusion(
     """v(x) - v(x with date t, all bands, taken from a reference series), for each t. Asks for no gradient.
 
     Args:
-        reference: one for all (c, t) or for each (n, c, t); None: the mean curve of x, which depends on all of x.
+        reference: None, the mean curve, depends on all of x.
         batch: series at a time, of the n t occluded ones.
 
     Raises what `grad_slam` raises for encoder, x, batch and target; ValueError for a reference of another shape.
@@ -234,7 +238,7 @@ def occlusion(
     """
     values = values_of(encoder, x, target, batch)
     n, t = len(x), x.shape[2]
-    reference = reference_for(x, reference)  # (n, c, t)
+    reference = reference_for(x.detach(), reference)  # (n, c, t)
     pairs = torch.arange(n * t, device=x.device)
     occluded = []
     for pair in torch.split(pairs, batch):
@@ -261,7 +265,7 @@ def integrated_gradients(
     Sums over bands and dates to v(x) - v(r), but for the error of the quadrature (Sundararajan et al. 2017).
 
     Args:
-        reference: r, one for all (c, t) or for each (n, c, t); None: the mean curve of x, which depends on all of x.
+        reference: r; None, the mean curve, depends on all of x.
         nodes: forward and backward passes.
 
     Raises what `grad_slam` raises for encoder, x, batch and target; ValueError for a reference of another shape and
@@ -280,7 +284,9 @@ def integrated_gradients(
         raise ValueError(f"nodes is {nodes}; at least one is needed.")
     at, weight = np.polynomial.legendre.leggauss(nodes)  # on [-1, 1]
     values, bands = values_of(encoder, x, target, batch), []
-    for part, r in zip(torch.split(x.detach(), batch), torch.split(reference_for(x, reference), batch), strict=True):
+    for part, r in zip(
+        torch.split(x.detach(), batch), torch.split(reference_for(x.detach(), reference), batch), strict=True
+    ):
         total = part.new_zeros(())
         for s, w in zip((at + 1) / 2, weight / 2, strict=True):
             total = total + float(w) * gradients_of(encoder, r + float(s) * (part - r), target)[0]

@@ -1,4 +1,4 @@
-"""What does an encoder make of these series? The values explained, their gradients, and the series they start from.
+"""What does an encoder make of these series? The values explained, and their gradients.
 
 v(x) = target(encoder(x), x) is a function of the series, wherever x comes into it. Encoder, series and the caller's
 grad mode stay as they were.
@@ -12,9 +12,6 @@ from torch import Tensor, nn
 
 from .checks import check_input, check_values
 from .targets import Target
-
-Reference = Float[Tensor, "c t"] | Float[Tensor, "n c t"] | None
-"""The series that importance is measured from: one for all, one for each; None: the mean curve of those explained."""
 
 
 def values_of(encoder: nn.Module, x: Float[Tensor, "n c t"], target: Target, batch: int) -> Float[Tensor, "n m"]:
@@ -48,26 +45,3 @@ def gradients_of(
             for i in range(m)
         ]
         return torch.stack(rows, dim=1), values.detach()
-
-
-def reference_for(x: Float[Tensor, "n c t"], reference: Reference) -> Float[Tensor, "n c t"]:
-    """The reference of each series.
-
-    Raises:
-        TypeError: it is no tensor.
-        ValueError: it is neither (c, t) nor (n, c, t) of x, or not finite.
-    """
-    if reference is None:
-        reference = x.detach().mean(0)
-    if not isinstance(reference, Tensor):
-        raise TypeError(f"reference is a {type(reference).__name__}, not a tensor (c, t) or (n, c, t), nor None.")
-    if reference.shape not in (x.shape, x.shape[1:]):
-        raise ValueError(
-            f"reference has shape {tuple(reference.shape)}, but the series are {tuple(x.shape)}: it must be "
-            f"{tuple(x.shape[1:])}, one for all, or {tuple(x.shape)}, one for each."
-        )
-    if not reference.isfinite().all():
-        raise ValueError(
-            f"reference has {int((~reference.isfinite()).sum())} values that are not finite. Fill its gaps first."
-        )
-    return reference.detach().to(x).expand(x.shape)
