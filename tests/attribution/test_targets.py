@@ -51,6 +51,16 @@ def test_swapping_the_clusters_of_a_margin_turns_its_sign(encoder: nn.Module, x:
     torch.testing.assert_close(there.values, -back.values)
 
 
+def test_one_value_alone_is_explained_as_among_all(encoder: nn.Module, x: Tensor) -> None:
+    whole = grad_slam(encoder, x)
+    for index in (0, 2, -1):
+        alone = grad_slam(encoder, x, target=targets.only(index))
+        torch.testing.assert_close(alone.merged[:, 0], whole.merged[:, index])
+        torch.testing.assert_close(alone.values[:, 0], whole.values[:, index])
+    with pytest.raises(ValueError, match="no value 3 to explain: there are 3, 0 to 2"):
+        grad_slam(encoder, x, target=targets.only(3))
+
+
 def test_distance_explained_by_the_chain_rule(encoder: nn.Module, x: Tensor) -> None:
     found = grad_slam(encoder, x, target=targets.distance(A), scale=merging.none)
     towards = (found.embedding - A) / found.values  # d|e - a|/de

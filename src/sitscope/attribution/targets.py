@@ -22,6 +22,25 @@ def dimensions(e: Float[Tensor, "n d"], x: Float[Tensor, "n c t"]) -> Float[Tens
     return e
 
 
+def only(index: int, of: Target = dimensions) -> Target:
+    """One of the values that another target gives, such as one dimension: m = 1, and one backward pass instead of m.
+
+    A negative index counts from the last.
+
+    >>> only(-1)(torch.tensor([[1.0, 2.0, 3.0]]), torch.zeros(1, 1, 5))
+    tensor([[3.]])
+    """
+
+    def one(e: Float[Tensor, "n d"], x: Float[Tensor, "n c t"]) -> Float[Tensor, "n 1"]:
+        values = of(e, x)
+        m = values.shape[1]
+        if not -m <= index < m:
+            raise ValueError(f"there is no value {index} to explain: there are {m}, 0 to {m - 1}.")
+        return values[:, [index]]
+
+    return one
+
+
 def distance(centre: Float[Tensor, " d"]) -> Target:
     """Euclidean distance of the embedding to a point, such as the centre of a cluster: m = 1, in embedding units.
 
