@@ -146,7 +146,8 @@ def test_the_placement_does_not_know_the_unit_of_the_days(chain: Chain, seed: in
 
 def test_a_cell_on_each_date_is_the_date_itself() -> None:
     same = Geometry.season(31).through(kernel=5, padding=2)
-    assert torch.equal(place(same, calendar(0, 31)).matrix, torch.eye(31, dtype=torch.float64))
+    for days in (calendar(0, 31), calendar(0, 31) / 7 + 0.1):
+        assert torch.equal(place(same, days).matrix, torch.eye(31, dtype=torch.float64))
 
 
 def test_a_ramp_in_days_stays_a_ramp() -> None:

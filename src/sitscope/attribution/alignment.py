@@ -136,8 +136,8 @@ def placed(layer: Layer) -> Placed:
     reach = (geometry.width - 1) / 2
     first = (centre - reach).long().clamp(min=int(seen[0]) if len(seen) else t)
     last = (centre + reach).long().clamp(max=int(seen[-1]) if len(seen) else -1).where(sees.any(1), -1)
-    before = centre.floor().long().clamp(0, max(t - 2, 0))
-    gaps = days.diff() if t > 1 else days.new_ones(1)
+    before = centre.floor().long().clamp(0, t - 1)
+    gaps = torch.cat([days.diff(), days.diff()[-1:] if t > 1 else days.new_ones(1)])
     centre_days = days[before] + (centre - before) * gaps[before]
     width_days = (days[last] - days[first.clamp(max=t - 1)]).where(last >= first, 0)
     return Placed(centre, first, last, centre_days, width_days, _matrix(centre_days, first, last, sees, days))
