@@ -88,7 +88,7 @@ def _flow(row: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
 
 
 def table(runs: list[dict[tuple[int, int], Scores]]) -> str:
-    """The mean confusion matrix, row %, as Markdown, classes in the order of the letter."""
+    """The mean confusion matrix, row %, as Markdown, the class most grown first."""
     classes = runs[0][LETTER].classes
     rows = np.mean([r[LETTER].row_percent for r in runs], axis=0)
     names = [c.name for c in CROPS]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_a_mistake_ends_with_code_3_and_its_remedy(
     assert not (tmp_path / "RUN.partial").exists()
     if "settings: " not in said.err:  # refused before the images were looked at
         for words in mistake.says:
-            assert words in said.err
+            assert cli._as_options(words) in said.err
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_mistake_ends_with_code_3_and_its_remedy(
             ["clusters: 99999 clusters cannot be made of", "or add fields"],
         ),
         (["--label", "crp"], ["label: the fields have no column 'crp', only: crop", "Name one of them"]),
-        (["--dims", "0"], ["autoencoder.dims = 0", "greater than 0"]),
+        (["--dims", "0"], ["sitscope: dims: autoencoder.dims = 0", "greater than 0"]),
         (["--settings", "nowhere.toml"], ["settings: nowhere.toml is no TOML file", "Correct it"]),
         ([], ["5 dates are too few for this network", "leaves no cell", "fewer blocks"]),
         (["--start", "2019-01-01", "--end", "2018-01-01"], ["start", "2019-01-01"]),
@@ -192,6 +193,11 @@ def test_help_teaches_every_verb() -> None:
     done = subprocess.run([sys.executable, "-m", "sitscope.cli", "--help"], capture_output=True, text=True, check=True)
     for verb in ("demo", "simulate", "run", "report"):
         assert verb in done.stdout
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sitscope("--version") == 0
+    assert capsys.readouterr().out == f"sitscope {version('sitscope')}\n"
 
 
 def test_the_stack_of_the_mistakes_is_read_by_glob_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

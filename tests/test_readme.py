@@ -1,6 +1,7 @@
 """The README keeps what it says."""
 
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import torch
 import xarray as xr
 
 from sitscope.autoencoder.fitted import Fitted
+from sitscope.autoencoder.network import Settings
+from sitscope.settings import RunSettings
 from sitscope.simulation.scene import simulate, write_scene
 
 README = Path(__file__).parents[1] / "README.md"
@@ -31,6 +34,16 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     names = {"encoder": fitted.network.encoder, "x": x}
     exec(second, names)
     assert names["found"].merged.shape == (len(x), 2, 61)  # type: ignore[attr-defined]
+
+
+def test_the_settings_of_the_readme_are_all_and_the_defaults() -> None:
+    found = re.search(r"```toml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert found
+    assert RunSettings(**tomllib.loads(found[1])) == RunSettings()
+    names = re.findall(r"^(?:# )?(\w+) = ", found[1], flags=re.MULTILINE)
+    assert names == [n for n in RunSettings.model_fields if n != "autoencoder"] + list(Settings.model_fields)
+    whole = re.sub(r"^# ", "", found[1], flags=re.MULTILINE)
+    assert RunSettings(**tomllib.loads(whole)).units == "dB"
 
 
 def test_the_tree_of_the_readme_is_the_tree() -> None:

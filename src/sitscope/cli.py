@@ -1,6 +1,7 @@
 """One verb per stage; the only place that talks to a person."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -49,8 +50,21 @@ Groups = Annotated[
 FieldCount = Annotated[int, typer.Option(help="How many fields the simulated scene has.")]
 
 
+def _version(asked: bool | None) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"sitscope {version('sitscope')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+def _start(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = None,
+) -> None:
     if debug:
         os.environ["SITSCOPE_DEBUG"] = "1"
 
@@ -229,12 +243,27 @@ def main() -> None:
     try:
         app()
     except BadInput as error:
-        _end(f"sitscope: {error}", BAD_INPUT)
+        _end(f"sitscope: {_as_options(str(error))}", BAD_INPUT)
     except Exception as error:  # noqa: BLE001 - the last door: whatever else happens is ours to explain
         _end(
             f"sitscope: unexpected {type(error).__name__}: {error}\nThis is our mistake; sitscope --debug shows where.",
             UNEXPECTED,
         )
+
+
+def _as_options(message: str) -> str:
+    """A remedy as it is typed here: what Python calls units='dB' is --units dB.
+
+    >>> _as_options("Say which: units='dB' or units='linear', bands=['VV', 'VH'], fill=True.")
+    'Say which: --units dB or --units linear, --bands VV,VH, --fill.'
+    """
+    message = re.sub(r"\b(units|orbit)=('[^']*')", r"--\1 \2", message.replace("fill=True", "--fill"))
+    message = re.sub(r"\bbands=\[(.*?)\]", lambda named: f"--bands '{_bare(named[1])}'", message)
+    return re.sub(r"(--\w+) '([^' ]+)'", r"\1 \2", message)  # quotes only where the shell needs them
+
+
+def _bare(names: str) -> str:
+    return names.replace("'", "").replace(", ", ",")
 
 
 def _end(message: str, code: int) -> None:

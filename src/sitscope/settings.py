@@ -73,9 +73,8 @@ def read_settings(file: Path | None, asked: Mapping[str, Any]) -> RunSettings:
         name = ".".join(map(str, first["loc"])) or "autoencoder"
         known = RunSettings if len(first["loc"]) < 2 else Settings
         remedy = f" Known names: {', '.join(known.model_fields)}." if first["type"] == "extra_forbidden" else ""
-        raise BadInput(
-            name if file is None else "settings", f"{name} = {first['input']!r}: {first['msg']}.{remedy}"
-        ) from error
+        argument = name.rpartition(".")[2] if file is None else "settings"
+        raise BadInput(argument, f"{name} = {first['input']!r}: {first['msg']}.{remedy}") from error
 
 
 def _set(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def test_a_folder_of_images_becomes_the_canonical_cube(tmp_path: Path) -> None:
     assert cube.rio.crs == CRS.from_epsg(32630)
     assert cube.orbit.values.tolist() == ["74"] * 5
     assert (float(cube.x[0]), float(cube.y[0])) == (500_005.0, 4_099_995.0)  # centres
+    assert np.isnan(cube.rio.nodata)
+    assert np.isnan(cube[0, 0].rio.nodata)
     for (date, band), values in held.items():
         np.testing.assert_array_equal(cube.sel(band=band, time=date).squeeze("time"), values)
 

@@ -88,6 +88,10 @@ def test_a_map_of_numbers_keeps_them(tmp_path: Path, bands: int, kind: str, lazy
     renderer = xml.parse(tmp_path / "embedding.qml").getroot().find("./pipe/rasterrenderer")
     assert renderer is not None
     assert renderer.get("type") == kind
+    if kind == "multibandcolor":  # magenta and green where there are two: red and green look alike to many
+        shown = [renderer.get(f"{colour}Band") for colour in ("red", "green", "blue")]
+        assert shown == (["1", "2", "1"] if bands == 2 else ["1", "2", "3"])
+        assert all(renderer.find(f"{colour}ContrastEnhancement") is not None for colour in ("red", "green", "blue"))
     assert not (tmp_path / "embedding.tif.aux.xml").exists()
 
 

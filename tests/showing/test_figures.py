@@ -38,7 +38,9 @@ def test_examples_run(name: str) -> None:
 def test_cells_print_row_percentages(make: Callable[..., Findings], classes: int) -> None:
     scores = make(classes=classes, maps=False).scores
     figure = confusion_figure(scores)
-    expected = 100 * scores.confusion / scores.confusion.sum(axis=1, keepdims=True)
+    order = np.argsort(-scores.confusion.sum(axis=1), kind="stable")  # the largest class first
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [scores.classes[i] for i in order]
+    expected = (100 * scores.confusion / scores.confusion.sum(axis=1, keepdims=True))[np.ix_(order, order)]
     printed = np.zeros_like(expected)
     for text in figure.axes[0].texts:
         if not hasattr(text, "xyann"):

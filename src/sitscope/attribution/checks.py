@@ -30,8 +30,8 @@ def check_input(encoder: nn.Module, x: Tensor, batch: int) -> None:
             )
 
 
-def check_values(values: Any, n: int, giver: str, one: str) -> None:
-    """Raise unless the encoder or the target gives (n, >= 1) values that autograd follows."""
+def check_values(values: Any, n: int, giver: str, one: str, followed: bool = True) -> None:
+    """Raise unless the encoder or the target gives (n, >= 1) values, which autograd follows unless said otherwise."""
     if not isinstance(values, Tensor):
         raise TypeError(
             f"the {giver} gives a {type(values).__name__}, not a tensor of one {one} or more for each series. "
@@ -42,5 +42,5 @@ def check_values(values: Any, n: int, giver: str, one: str) -> None:
             f"the {giver} gives shape {tuple(values.shape)} for {n} series, not (n, d). Wrap it so that it gives one "
             f"{one} of d >= 1 dimensions for each series."
         )
-    if not values.requires_grad:
+    if followed and not values.requires_grad:
         raise ValueError(f"the {one} is cut off from autograd: the {giver} runs under torch.no_grad, or detaches it.")

@@ -34,8 +34,8 @@ def _given(fields: Fields) -> gpd.GeoDataFrame:
         found = f"{len(frame)} rows with the columns {few(frame.columns, 20)}"
         raise BadInput("fields", f"there is no field in it, but {found}. Give polygons, each with its class.")
     if frame.crs is None:
-        message = "the fields have no coordinate reference system. Say it: fields.set_crs('EPSG:....')."
-        raise BadInput("fields", message)
+        remedy = "Write it into the file (ogr2ogr -a_srs EPSG:....), or say it in Python: fields.set_crs('EPSG:....')."
+        raise BadInput("fields", f"the fields have no coordinate reference system. {remedy}")
     return frame
 
 

@@ -51,8 +51,8 @@ def open_cube(
 
     Returns:
         (time, band, y, x) float32 in dB for VV, VH, HH, HV (linear power becomes 10 log10 of it) and as it is for any
-        other band; NaN = missing. Coordinates time, band, y, x (centres of pixels), spatial_ref and, where known,
-        orbit; attribute units, "dB" or "1" (one per band, with commas, where bands differ).
+        other band; NaN = missing, also as .rio.nodata. Coordinates time, band, y, x (centres of pixels), spatial_ref
+        and, where known, orbit; attribute units, "dB" or "1" (one per band, with commas, where bands differ).
 
     Raises:
         BadInput: no or unreadable images, dates or bands that are missing or double, different grids, no reference
@@ -191,6 +191,7 @@ def _cube(
     if names is not None:
         cube = cube.assign_coords(orbit=("time", names.astype(str)))
     cube.attrs = {"units": unit.summary(known)}
+    cube.encoding = {"_FillValue": np.float32(np.nan)}  # what .rio.nodata says, and what files get
     cube.name = "backscatter" if any(map(radar_band, bands)) else "values"
     return cube
 

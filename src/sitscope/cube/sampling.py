@@ -101,8 +101,8 @@ def _kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer:
 def _refuse_one_class(labels: Sequence[str], column: str, which: str) -> None:
     classes = sorted(set(labels))
     if len(classes) < 2:
-        found = f"{classes[0]!r} alone, in all {len(labels)} fields" if classes else "no label at all"
-        remedy = "Two or more are needed: choose another column, or more fields."
+        found = f"{classes[0]!r} alone, in all {len(labels)} fields" if classes else "no label at all in the fields"
+        remedy = "Two or more classes are needed: choose another column, or more fields."
         raise BadInput("label", f"the column {column!r} holds {found} that {which}. {remedy}")
 
 

@@ -31,10 +31,14 @@ def pseudocolour(ramp: Sequence[str], limits: Limits) -> str:
 
 
 def composite(limits: Sequence[Limits]) -> str:
-    """A QGIS style for numbers of two or more bands: the first in red, the second in green, a third in blue."""
-    bands = {"redBand": "1", "greenBand": "2", "blueBand": "3" if len(limits) > 2 else "-1"}
-    style, renderer = _style("multibandcolor", **bands)
-    for colour, (low, high) in zip(("red", "green", "blue"), limits, strict=False):
+    """A QGIS style for numbers of two or more bands: red, green and blue, of two bands magenta and green.
+
+    Magenta and green are told apart by the colour-blind too, red and green are not.
+    """
+    shown = (0, 1, 2 if len(limits) > 2 else 0)
+    colours = ("red", "green", "blue")
+    style, renderer = _style("multibandcolor", **{f"{c}Band": str(i + 1) for c, i in zip(colours, shown, strict=True)})
+    for colour, (low, high) in zip(colours, (limits[i] for i in shown), strict=True):
         stretch = xml.SubElement(renderer, f"{colour}ContrastEnhancement")
         xml.SubElement(stretch, "minValue").text = f"{low:.6g}"
         xml.SubElement(stretch, "maxValue").text = f"{high:.6g}"

@@ -40,7 +40,8 @@ def write_map(
         names: of whole numbers from 1 on, for maps of classes, clusters or dates; 0 is nodata. They lie in the tags
             and, where GDAL looks for them, in an .aux.xml.
         colours: "#rrggbb" of the same numbers; becomes the colour table.
-        ramp: colours from low to high for maps of numbers, whose nodata is NaN. Several bands become red, green, blue.
+        ramp: colours from low to high for maps of numbers, whose nodata is NaN. Three bands or more become red, green,
+            blue, two magenta and green.
 
     >>> import rioxarray
     >>> coords = {"y": [15.0, 5.0], "x": [5.0, 15.0]}

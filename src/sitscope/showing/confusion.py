@@ -21,6 +21,7 @@ PRINTED = 32  # classes above which numbers in cells can no longer be read
 def confusion_figure(scores: Scores) -> Figure:
     """The confusion matrix of the test series: row percentages, one row per true class, recall and counts beside it.
 
+    The class with most test series comes first, as in the letter, so that what it swallows stands at the left.
     Columns of classes that are never predicted are named in grey. A last column counts the series in clusters that
     no vote gave a class, if there are any.
 
@@ -30,8 +31,11 @@ def confusion_figure(scores: Scores) -> Figure:
     >>> [text.get_text() for text in confusion_figure(scores).axes[0].texts][:3]
     ['75', '25', '100']
     """
-    shares = row_shares(scores)
-    columns = [*scores.classes, "no class"]
+    series = tested(scores)
+    order = np.argsort(-series, kind="stable")
+    shares = row_shares(scores)[order][:, [*order, -1]]
+    rows = [scores.classes[i] for i in order]
+    columns = [*rows, "no class"]
     if not np.any(scores.unclassified):
         shares, columns = shares[:, :-1], columns[:-1]
     cell = float(np.clip(7.0 / len(columns), 0.115, 0.85))
@@ -41,24 +45,24 @@ def confusion_figure(scores: Scores) -> Figure:
     axes.imshow(shares, cmap=SHARE, vmin=0, vmax=1)
     leave_bare(axes)
     _rule(axes, shares)
-    _name(axes, scores, columns, text)
+    never = set(np.flatnonzero(np.asarray(scores.confusion).sum(axis=0)[order] == 0).tolist())
+    _name(axes, rows, columns, text, never)
     if len(shares) <= PRINTED:
         _print(axes, shares, text)
     _mark_diagonal(axes, len(shares))
-    _margin(axes, scores, shares, text)
+    _margin(axes, series[order], shares, text)
     return figure
 
 
-def _name(axes: Axes, scores: Scores, columns: list[str], text: float) -> None:
+def _name(axes: Axes, rows: list[str], columns: list[str], text: float, never: set[int]) -> None:
+    """Classes along both axes, those in columns `never` in grey."""
     size = min(BODY, max(text * 1.15, 4.5))
-    rows = list(scores.classes)
     axes.set_yticks(range(len(rows)), rows, fontsize=size)
     axes.set_xticks(range(len(columns)), columns, fontsize=size, rotation=45 if len(columns) > 4 else 0)
     if len(columns) > 4:
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
     axes.set(xlabel="Predicted class", ylabel="True class")
-    never = set(np.flatnonzero(np.asarray(scores.confusion).sum(axis=0) == 0))
     for j, label in enumerate(axes.get_xticklabels()):
         if j in never and j < len(rows):
             label.set(color=MUTED, style="italic")
@@ -87,10 +91,10 @@ def _mark_diagonal(axes: Axes, classes: int) -> None:
         )
 
 
-def _margin(axes: Axes, scores: Scores, shares: np.ndarray, text: float) -> None:
+def _margin(axes: Axes, series: np.ndarray, shares: np.ndarray, text: float) -> None:
     """Recall and number of test series, right of the rows."""
     size = min(BODY, max(text * 1.1, 4.5))
-    recall, series = np.diag(shares), tested(scores)
+    recall = np.diag(shares)
     right = shares.shape[1] - 0.5
     for i, (found, n) in enumerate(zip(recall, series, strict=True)):
         said = f"{100 * found:.0f}" if np.isfinite(found) else "–"

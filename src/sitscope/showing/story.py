@@ -4,7 +4,7 @@ m classes. A flow is the share of a class's test series that another class is pr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -111,8 +111,20 @@ def flows(scores: Scores, least: float = 0.1) -> list[Flow]:
 
 
 def groups(scores: Scores) -> list[Group]:
-    """The classes best separated, those confused worst, those scattered most; an empty group is left out."""
-    return [group for group in (_separated(scores), _confused(scores), _scattered(scores)) if group]
+    """The classes best separated, those confused worst, those scattered most; an empty group is left out.
+
+    The same classes for two reasons, as where there are only three, are one group.
+    """
+    found: dict[frozenset[str], Group] = {}
+    for group in filter(None, (_separated(scores), _confused(scores), _scattered(scores))):
+        names = frozenset(group.classes)
+        first = found.get(names)
+        found[names] = (
+            replace(first, title=f"{first.title}, {group.title.lower()}", why=f"{first.why} {group.why}")
+            if first
+            else group
+        )
+    return list(found.values())
 
 
 def chosen_groups(chosen: Sequence[Sequence[str]], scores: Scores) -> list[Group]:
