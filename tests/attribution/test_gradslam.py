@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from sitscope.attribution import gradslam, merging, taps
+from sitscope.attribution.alignment import Layer
 from sitscope.attribution.gradslam import grad_slam
 
 
@@ -114,7 +115,7 @@ def test_each_tap_equals_the_slow_twin(tap: taps.Tap, cuts: dict[str, int]) -> N
 
 
 def test_merged_is_the_mean_of_scaled_maps_on_the_dates() -> None:
-    found = grad_slam(encoder_of(), series())
+    found = grad_slam(encoder_of(), series(), upsample=merging.linear)
     for i in range(3):
         for d in range(2):
             layers = [slow_dates(cells[i, d], 12) for cells in found.maps.values()]
@@ -215,9 +216,9 @@ def test_series_with_a_nan_spoils_no_other() -> None:
 def test_choices_of_one_s_own_are_callables() -> None:
     encoder, x, heard = encoder_of(), series(), []
 
-    def shift(cells: Tensor, dates: int, layer: str) -> Tensor:
-        heard.append((layer, tuple(cells.shape), dates))
-        return merging.nearest(cells, dates, layer)
+    def shift(layer: Layer) -> Tensor:
+        heard.append((layer.name, layer.cells, len(layer.days)))
+        return merging.nearest(layer)
 
     found = grad_slam(
         encoder,
@@ -230,6 +231,6 @@ def test_choices_of_one_s_own_are_callables() -> None:
         merge=lambda maps: maps[0],
         sign=lambda maps, merge: -merge(maps),
     )
-    assert heard == [("2", (3, 2, 6), 12)]
+    assert heard == [("2", 6, 12)]
     pooled = grad_slam(encoder, x, "2", tap=taps.pool_output)
     assert torch.equal(found.merged, -pooled.maps["2"].repeat_interleave(2, -1))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sitscope.attribution import merging
+from sitscope.attribution.alignment import Layer
 
 CELLS = torch.tensor([[[3.0, -4.0, 0.0]]])
 LAYERS = torch.tensor([[[[1.0, -2.0, 0.0]]], [[[3.0, 1.0, -4.0]]]])
@@ -56,17 +57,19 @@ def test_a_scaled_map_does_not_know_its_unit(scale: merging.Scale, seed: int, fa
     ],
 )
 def test_upsamplings(upsample: merging.Upsample, expected: list[float]) -> None:
-    torch.testing.assert_close(
-        upsample(torch.tensor([[[0.0, 3.0]]]), len(expected), "layer"), torch.tensor([[expected]], dtype=torch.float32)
-    )
+    matrix = upsample(_layer(2, len(expected)))
+    torch.testing.assert_close(torch.tensor([0.0, 3.0]).double() @ matrix.T, torch.tensor(expected).double())
 
 
 @pytest.mark.parametrize("upsample", [merging.linear, merging.linear_aligned, merging.nearest])
 @pytest.mark.parametrize("cells", [1, 2, 7, 15, 30, 61])
 def test_upsampling_keeps_constants_and_what_is_on_the_dates(upsample: merging.Upsample, cells: int) -> None:
-    assert torch.allclose(upsample(torch.full((1, 2, cells), 0.3), 61, "layer"), torch.full((1, 2, 61), 0.3))
-    on_the_dates = torch.randn(2, 2, 61)
-    assert torch.equal(upsample(on_the_dates, 61, "layer"), on_the_dates)
+    torch.testing.assert_close(upsample(_layer(cells, 61)).sum(1), torch.ones(61, dtype=torch.float64))
+    assert torch.equal(upsample(_layer(61, 61)), torch.eye(61, dtype=torch.float64))
+
+
+def _layer(cells: int, dates: int) -> Layer:
+    return Layer("layer", cells, torch.arange(dates, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sitscope.attribution import merging
 from sitscope.attribution.gradslam import grad_slam
 
 
@@ -120,7 +121,8 @@ def test_a_layer_cut_off_from_autograd_is_refused() -> None:
             return self.body[2:](h)
 
     refused(ValueError, "'body.0'", "cut off from autograd", encoder=Frozen())
-    assert list(grad_slam(Frozen(), series(), ["body.2"]).maps) == ["body.2"]
+    refused(ValueError, "'body.2'", "no_grad", "upsample=merging.linear", encoder=Frozen(), layers=["body.2"])
+    assert list(grad_slam(Frozen(), series(), ["body.2"], upsample=merging.linear).maps) == ["body.2"]
 
 
 def test_what_is_no_feature_map_is_refused() -> None:

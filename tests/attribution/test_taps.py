@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from sitscope.attribution import taps
+from sitscope.attribution import merging, taps
 from sitscope.attribution.gradslam import grad_slam
 
 
@@ -14,7 +14,7 @@ def tapped(*body: nn.Module, tap: taps.Tap = taps.block_output, layers: taps.Lay
     encoder = nn.Sequential(*body, nn.Flatten(), nn.LazyLinear(3)).eval()
     x = torch.randn(5, 2, 24)
     encoder(x)
-    return grad_slam(encoder, x, layers, tap=tap).tapped
+    return grad_slam(encoder, x, layers, tap=tap, upsample=merging.linear).tapped
 
 
 def conv(k_in: int = 2, k: int = 4) -> nn.Conv1d:

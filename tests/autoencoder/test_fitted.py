@@ -1,6 +1,7 @@
 """A model is applied only to what it was trained on, and comes back from disk the same."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,14 @@ def test_importance_has_an_entry_for_each_dimension_and_date(fitted: Fitted, ser
     assert importance.shape == (200, 2, 12)
     assert np.abs(importance).max() <= 1
     assert np.abs(importance).max() > 0
+
+
+def test_importance_lies_on_the_dates_of_the_training(fitted: Fitted, series: xr.Dataset) -> None:
+    gap = np.where(np.arange(12) < 6, 0, 60) * np.timedelta64(1, "D")
+    irregular = replace(fitted, dates=fitted.dates + gap)
+    x, days = series.x.values[:5], (irregular.dates - irregular.dates[0]) / np.timedelta64(1, "D")
+    np.testing.assert_array_equal(irregular.explain(x), fitted.explain(x, dates=days))
+    assert np.abs(irregular.explain(x) - fitted.explain(x)).max() > 0.01
 
 
 def test_a_saved_model_comes_back_the_same(fitted: Fitted, series: xr.Dataset, tmp_path: Path) -> None:

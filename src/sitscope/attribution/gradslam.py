@@ -9,13 +9,16 @@ k filters, t_layer cells of a layer.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from . import merging, taps
+from . import alignment, merging, taps
 from .checks import check_input, check_values
+from .graph import geometries
 from .targets import Target, dimensions
 
 Alpha = Callable[[Float[Tensor, "n k t"], Float[Tensor, "n k t"]], Float[Tensor, "n t"]]
@@ -57,6 +60,9 @@ class GradSlam:
     """What is explained: the embedding, or what the target makes of it."""
     tapped: dict[str, str]
     """By layer: the module whose output was read as its feature maps."""
+    placed: dict[str, alignment.Placed]
+    """By layer: centre and width of the receptive field of each cell, whatever the upsampling. A layer whose geometry
+    is unknown is not in it."""
 
 
 def grad_slam(
@@ -68,9 +74,10 @@ def grad_slam(
     tap: taps.Tap = taps.block_output,
     alpha: Alpha = letter,
     scale: merging.Scale = merging.max_abs,
-    upsample: merging.Upsample = merging.linear,
+    upsample: merging.Upsample = alignment.receptive_field,
     merge: merging.Merge = merging.mean,
     sign: merging.Sign = merging.signed,
+    dates: Any = None,
     batch: int = 256,
 ) -> GradSlam:
     """How much each date contributes to each embedding dimension: Eqs. 3 and 4 of DOI 10.1109/LGRS.2023.3302906.
@@ -94,15 +101,19 @@ def grad_slam(
             layer), `taps.convolution_output`, `taps.pool_output`. What a block is: see `taps`.
         alpha: `letter` (Eqs. 3 and 4), `element_wise`, `gradient_only`, `activation_only`.
         scale: `merging.max_abs`, `min_max`, `l1`, `l2`, `none`: per series, dimension and layer.
-        upsample: `merging.linear`, `linear_aligned`, `nearest`: from a layer's cells to the dates.
+        upsample: from a layer's cells to the dates: `alignment.receptive_field`, each cell at the centre of the dates
+            it sees; or `merging.linear`, `linear_aligned`, `nearest`, which know only how many cells there are and may
+            be wrong by several dates.
         merge: `merging.mean`, `total`, `maximum`, `product`: over layers.
         sign: `merging.signed`, `absolute_after`, `absolute_before` (the merge), `positive`, `negative`.
+        dates: when the series were acquired, increasing: (t,) datetime64, or numbers in days. Evenly spaced if None.
+            Only `alignment.receptive_field` minds.
         batch: series at a time. The result does not depend on it, the speed does: on a CPU 64 to 512 are alike, since
             they stay in cache, and larger ones slower.
 
     Raises:
-        TypeError: the encoder is no module, x no floating-point tensor, the embedding no tensor, or `layers` names
-            something that is neither name nor module.
+        TypeError: the encoder is no module, x no floating-point tensor, the embedding no tensor, the dates neither
+            datetime64 nor numbers, or `layers` names something that is neither name nor module.
         ValueError: x is not (n, c, t); the embedding is not (n, d); no convolution ran; a layer is unknown, did not
             run, ran twice, gives no (n, k, t), or does not influence the embedding; the tap found nothing in a block;
             batch-norm or dropout in train mode.
@@ -117,32 +128,53 @@ def grad_slam(
         (torch.Size([10, 3, 14]), torch.Size([10, 3]))
         >>> {layer: tuple(cells.shape) for layer, cells in found.maps.items()}, found.tapped
         ({'0': (10, 3, 6)}, {'0': '2'})
+        >>> found.placed["0"].centre.tolist()
+        [1.5, 3.5, 5.5, 7.5, 9.5, 11.5]
     """
     check_input(encoder, x, batch)
+    days = alignment.in_days(dates, x.shape[2])
     wanted, select = taps.chosen(encoder, layers)
     merged, embeddings, explained = [], [], []
     maps: dict[str, list[Tensor]] = {}
     tapped: dict[str, str] = {}
+    layout: dict[str, alignment.Layer] = {}
     # both, since inference mode records nothing even where gradients are enabled
     with torch.inference_mode(False), torch.enable_grad():
         for part in torch.split(x, batch):
             with taps.reading(encoder, wanted, tap, len(part)) as heard:
-                # a copy that autograd follows and that is no leaf, so that the encoder may write into it
-                e = encoder(part.detach().clone().requires_grad_().clone())
+                leaf = part.detach().clone().requires_grad_()
+                e = encoder(leaf.clone())  # no leaf, so that the encoder may write into it
             check_values(e, len(part), "encoder", "embedding")
             values = target(e, part.detach())
             check_values(values, len(part), "target", "value")
             found = heard.found(select)
+            if not layout:  # the same for every batch; before the backward pass frees the graph
+                layout = _layout(found, get_gradient_edge(leaf), days)
+                matrices = {layer: upsample(facts).to(x) for layer, facts in layout.items()}
             cells = _cells(values, found, alpha)
-            dates = torch.stack([upsample(scale(cell), x.shape[2], layer) for layer, cell in cells.items()])
-            merged.append(sign(dates, merge))  # (l, n, d, t) -> (n, d, t)
+            on_dates = torch.stack([scale(cell) @ matrices[layer].T for layer, cell in cells.items()])
+            merged.append(sign(on_dates, merge))  # (l, n, m, t) -> (n, m, t)
             embeddings.append(e.detach())
             explained.append(values.detach())
             for layer, cell in cells.items():
                 maps.setdefault(layer, []).append(cell)
             tapped = {layer: read.module for layer, read in found.items()}
         whole = {layer: torch.cat(parts) for layer, parts in maps.items()}
-        return GradSlam(whole, torch.cat(merged), torch.cat(embeddings), torch.cat(explained), tapped)
+        placed = {layer: alignment.placed(facts) for layer, facts in layout.items() if facts.geometry is not None}
+        return GradSlam(whole, torch.cat(merged), torch.cat(embeddings), torch.cat(explained), tapped, placed)
+
+
+def _layout(
+    found: dict[str, taps.FeatureMap], series: GradientEdge, days: Float[Tensor, " t"]
+) -> dict[str, alignment.Layer]:
+    """What an upsampling is told of each layer."""
+    known = geometries({layer: read.edge for layer, read in found.items()}, series)
+    layout = {}
+    for layer, read in found.items():
+        seen = known[layer]
+        geometry, unknown = (None, seen) if isinstance(seen, str) else (seen, "")
+        layout[layer] = alignment.Layer(layer, read.values.shape[2], days, geometry, unknown)
+    return layout
 
 
 def _cells(

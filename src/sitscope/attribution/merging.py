@@ -2,21 +2,24 @@
 
 n series, d embedding dimensions, t dates, t_layer cells of a layer, l layers. Here are the plug-ins `scale`,
 `upsample`, `merge` and `sign` of `grad_slam`, which act in this order: each layer's map is scaled, brought to the
-dates, and the layers are merged under a rule for the sign. Any callable of the same form can take their place.
+dates, and the layers are merged under a rule for the sign. Any callable of the same form can take their place. The
+default upsampling, which knows where the cells lie, is `alignment.receptive_field`.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from .alignment import Layer
+
 Scale = Callable[[Float[Tensor, "n d t_layer"]], Float[Tensor, "n d t_layer"]]
 """One layer's map -> the same, comparable between layers."""
-Upsample = Callable[[Float[Tensor, "n d t_layer"], int, str], Float[Tensor, "n d t"]]
-"""One layer's map, the number of dates, the layer's name -> the map on the dates. The name is for placing the cells of
-each layer where they lie."""
+Upsample = Callable[[Layer], Float[Tensor, "t t_layer"]]
+"""What is known of a layer -> the matrix that brings its maps to the dates: how much of each cell a date takes."""
 Merge = Callable[[Float[Tensor, "l n d t"]], Float[Tensor, "n d t"]]
 """The maps of all layers -> one."""
 Sign = Callable[[Float[Tensor, "l n d t"], Merge], Float[Tensor, "n d t"]]
@@ -56,22 +59,27 @@ def _divided(cells: Float[Tensor, "n d t"], by: Float[Tensor, "n d 1"]) -> Float
     return cells / by.where(by > 0, 1)  # a map of zeros has nothing to divide
 
 
-# ---- upsample: from a layer's cells to the dates
+# ---- upsample: from a layer's cells to the dates, by the number of cells alone; see also alignment.receptive_field
 
 
-def linear(cells: Float[Tensor, "n d t_layer"], dates: int, layer: str) -> Float[Tensor, "n d {dates}"]:
+def linear(layer: Layer) -> Float[Tensor, "t t_layer"]:
     """Linear between cell centres that divide the series evenly; constant beyond the first and the last."""
-    return interpolate(cells, size=dates, mode="linear", align_corners=False)
+    return _interpolated(layer, mode="linear", align_corners=False)
 
 
-def linear_aligned(cells: Float[Tensor, "n d t_layer"], dates: int, layer: str) -> Float[Tensor, "n d {dates}"]:
+def linear_aligned(layer: Layer) -> Float[Tensor, "t t_layer"]:
     """Linear with the first and last cells on the first and last dates."""
-    return interpolate(cells, size=dates, mode="linear", align_corners=True)
+    return _interpolated(layer, mode="linear", align_corners=True)
 
 
-def nearest(cells: Float[Tensor, "n d t_layer"], dates: int, layer: str) -> Float[Tensor, "n d {dates}"]:
+def nearest(layer: Layer) -> Float[Tensor, "t t_layer"]:
     """Each date takes the cell whose share of the series it lies in."""
-    return interpolate(cells, size=dates, mode="nearest-exact")
+    return _interpolated(layer, mode="nearest-exact")
+
+
+def _interpolated(layer: Layer, **how: Any) -> Float[Tensor, "t t_layer"]:
+    impulses = torch.eye(layer.cells, dtype=torch.float64)
+    return interpolate(impulses[None], size=len(layer.days), **how)[0].T
 
 
 # ---- merge: from layers to one map

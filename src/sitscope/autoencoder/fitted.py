@@ -68,9 +68,10 @@ class Fitted:
     def explain(self, x: Values, **options: Any) -> Float32[np.ndarray, "n d t"]:
         """Grad-SLAM importance (n, d, t) of each date for each embedding dimension, layers scaled and merged.
 
-        Options are those of `sitscope.attribution.gradslam.grad_slam`; the defaults are the letter's Eqs. 3-4.
-        With the default scaling and merge an importance lies in [-1, 1].
+        Options are those of `sitscope.attribution.gradslam.grad_slam`; the defaults are the letter's Eqs. 3-4, on the
+        dates of the training. With the default scaling and merge an importance lies in [-1, 1].
         """
+        options = {"dates": self.dates} | options
         parts = [grad_slam(self.network.encoder, z, **options).merged.cpu().numpy() for z in self._scaled(x)]
         return np.concatenate(parts) if parts else np.empty((0, self.settings.dims, len(self.dates)), np.float32)
 
