@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from .checks import check_input, check_values
+from .checks import check_input
+from .passes import gradients_of, values_of
 from .targets import Target, dimensions
 
 FEWEST, MOST = 4, 64
@@ -102,7 +103,7 @@ def path(
     start = reference_for(x, reference)
     with torch.inference_mode(False), torch.enable_grad():
         x, start = x.detach().clone(), start.detach().clone()  # of inference mode no more
-        values, start_values = (_values(encoder, z, target, batch) for z in (x, start))
+        values, start_values = (values_of(encoder, z, target, batch) for z in (x, start))
         m = values.shape[1]
         importance = x.new_zeros(len(x), m, *x.shape[1:])
         used = torch.zeros(len(x), dtype=torch.long, device=x.device)
@@ -125,19 +126,9 @@ def integrated(
     """(x - b) times the mean gradient along the path, by Gauss-Legendre quadrature with so many nodes."""
     total: Tensor | float = 0.0
     for at, weight in zip(*gauss_legendre(nodes), strict=True):
-        total = total + weight * gradient(encoder, start + at * (x - start), target)
+        total = total + weight * gradients_of(encoder, start + at * (x - start), target)[0]
     assert isinstance(total, Tensor)
     return total * (x - start)[:, None]
-
-
-def gradient(encoder: nn.Module, z: Float[Tensor, "n c t"], target: Target) -> Float[Tensor, "n m c t"]:
-    """dv/dz of every value: one forward pass, one backward pass per value."""
-    leaf = z.detach().requires_grad_()
-    inside = leaf.clone()  # no leaf, so that the encoder may write into it
-    values = target(encoder(inside), leaf)
-    m = values.shape[1]
-    rows = [torch.autograd.grad(values[:, i].sum(), leaf, retain_graph=i < m - 1)[0] for i in range(m)]
-    return torch.stack(rows, dim=1)
 
 
 def gauss_legendre(nodes: int) -> tuple[list[float], list[float]]:
@@ -162,18 +153,6 @@ def reference_for(x: Float[Tensor, "n c t"], reference: Tensor | None) -> Float[
     if not torch.isfinite(reference).all():
         raise ValueError(f"the reference has {int((~torch.isfinite(reference)).sum())} values missing. Fill them.")
     return reference.to(x).expand_as(x)
-
-
-def _values(encoder: nn.Module, x: Float[Tensor, "n c t"], target: Target, batch: int) -> Float[Tensor, "n m"]:
-    parts = []
-    for part in torch.split(x, batch):
-        leaf = part.detach().requires_grad_()
-        e = encoder(leaf.clone())
-        check_values(e, len(part), "encoder", "embedding")
-        values = target(e, leaf)
-        check_values(values, len(part), "target", "value")
-        parts.append(values.detach())
-    return torch.cat(parts)
 
 
 def _next(

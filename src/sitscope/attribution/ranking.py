@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from .checks import check_input, check_values
+from .checks import check_input
 from .masking import Neighbours, from_neighbours, neighbours
+from .passes import gradients_of, values_of
 from .path import reference_for
 from .targets import Target, dimensions
 
@@ -104,7 +105,7 @@ def _ranked(
     days: Float[Tensor, " t"] | None,
 ) -> Int[Tensor, "n t"]:
     n, _, t = x.shape
-    values = _values(encoder, x, target)
+    values = values_of(encoder, x, target, n)
     removed = torch.zeros(n, t, dtype=torch.bool, device=x.device)
     replaced, slope = x.new_zeros(n, t), torch.zeros_like(x)
     order = []
@@ -157,17 +158,12 @@ def along_hats(
     return rise + fall
 
 
-def _values(encoder: nn.Module, x: Float[Tensor, "n c t"], target: Target) -> Float[Tensor, "n m"]:
-    e = encoder(x.clone())
-    check_values(e, len(x), "encoder", "embedding", followed=False)
-    return target(e, x).detach()
-
-
 def _gradient(
     encoder: nn.Module, z: Float[Tensor, "n c t"], target: Target, values: Float[Tensor, "n m"]
 ) -> Float[Tensor, "n c t"]:
     """dg/dz of g(z) = |v(z) - values|^2."""
-    leaf = z.detach().requires_grad_()
-    found = target(encoder(leaf.clone()), leaf)
-    check_values(found, len(z), "target", "value")
-    return torch.autograd.grad((found - values).square().sum(), leaf)[0]
+
+    def squared_shift(e: Float[Tensor, "n d"], series: Float[Tensor, "n c t"]) -> Float[Tensor, "n 1"]:
+        return (target(e, series) - values).square().sum(1, keepdim=True)
+
+    return gradients_of(encoder, z, squared_shift)[0][:, 0]
