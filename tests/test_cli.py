@@ -191,7 +191,7 @@ def test_an_interruption_has_code_4_and_says_how_to_go_on(
 
 def test_help_teaches_every_verb() -> None:
     done = subprocess.run([sys.executable, "-m", "sitscope.cli", "--help"], capture_output=True, text=True, check=True)
-    for verb in ("demo", "simulate", "run", "report"):
+    for verb in ("demo", "simulate", "run", "report", "evaluate"):
         assert verb in done.stdout
 
 

@@ -58,6 +58,7 @@ def test_the_run_folder_holds_what_the_next_command_needs(ran: Path) -> None:
         "samples.parquet",
         "fields.parquet",
     } <= names
+    assert {"fidelity.json", "series.zarr/zarr.json"} <= names
     assert {"report.html", "model/weights.safetensors", "model/model.json", "model/codebook.json"} <= names
     for name in ("class", "cluster", "embedding", "peak_date_1", "peak_date_2"):
         assert {f"maps/{name}.tif", f"maps/{name}.qml"} <= names
@@ -80,14 +81,39 @@ def test_the_scores_are_those_of_the_confusion_matrix(ran: Path) -> None:
     assert {"kappa", "macro_recall", "by_clusters"} <= set(scores)
 
 
-def test_the_profiles_have_a_row_for_each_class_dimension_and_date(ran: Path) -> None:
-    table = pd.read_parquet(ran / "profiles.parquet")
+def test_the_series_kept_are_those_of_the_samples(ran: Path, images: Path) -> None:
+    """A slow twin: each row's values again from the images, and its embedding from the model."""
+    kept, samples = xr.open_zarr(ran / "series.zarr"), pd.read_parquet(ran / "samples.parquet")
+    assert kept.x.dims == ("series", "band", "time")
+    assert kept.x.attrs["units"] == "dB"
+    assert kept.attrs["Conventions"].startswith("CF-")
+    cube, fitted = open_cube(images).load(), Fitted.load(ran / "model")
+    assert (kept.time.values == fitted.dates).all()
+    assert tuple(kept.band.values) == fitted.bands
+    assert len(kept.x) == len(samples)
+    assert set(samples.split) == {"train", "test"}
+    assert (samples.label != "").all()
+    for i in range(0, len(samples), 97):
+        row = samples.iloc[i]
+        np.testing.assert_array_equal(kept.x.values[i], cube.values[:, :, row.row, row.col].T)
+        np.testing.assert_allclose(fitted.embed(kept.x.values[i : i + 1])[0], [row.e1, row.e2], atol=1e-4)
+
+
+def test_the_profiles_have_a_row_for_each_method_class_dimension_and_date(ran: Path) -> None:
+    both = pd.read_parquet(ran / "profiles.parquet")
+    assert set(both.method) == {"path", "letter"}
+    assert not both.duplicated(["method", "class", "dim", "date"]).any()
+    path, letter = (both[both.method == method] for method in ("path", "letter"))
+    np.testing.assert_allclose(path.importance_VV + path.importance_VH, path.importance, atol=1e-6)
+    assert letter.importance_VV.isna().all()
+    assert (path.VV.values == letter.VV.values).all()
+    assert letter.importance.abs().max() <= 1
+    for table in (path, letter):
+        assert len(table) == table["class"].nunique() * 2 * 61
+    table = both
     assert {"class", "dim", "date", "importance", "importance_low", "importance_high", "VV", "VH"} <= set(table)
-    assert len(table) == table["class"].nunique() * 2 * 61
-    assert not table.duplicated(["class", "dim", "date"]).any()
     assert (table.importance_low <= table.importance).all()
     assert (table.importance <= table.importance_high).all()
-    assert table.importance.abs().max() <= 1
     assert table.VV.between(-25, 0).all()
 
 
@@ -107,7 +133,7 @@ def test_the_maps_say_what_the_model_says_pixel_by_pixel(ran: Path, images: Path
         embedding = fitted.embed(x)
         np.testing.assert_allclose(atlas.embedding.values[:, row, col], embedding[0], atol=1e-5)
         assert classes[row, col] == book.classify(embedding)[0] + 1
-        assert peak[row, col] == np.abs(fitted.explain(x)[0, 1]).argmax() + 1
+        assert peak[row, col] == np.abs(fitted.contributions(x, nodes=4)[0, 1].sum(0)).argmax() + 1
     missing = np.isnan(cube.values).any(axis=(0, 1))
     assert missing.any()
     assert (classes[missing] == 0).all()
@@ -160,6 +186,20 @@ def test_an_interrupted_run_goes_on_with_its_model(images: Path, tmp_path: Path)
     assert not out.with_name("RUN.partial").exists()
 
 
+def test_the_letters_method_is_shown_where_it_is_asked(scene: Scene, tmp_path: Path) -> None:
+    settings = QUICK.model_copy(update={"method": "letter"})
+    findings = run(scene.cube, scene.fields, tmp_path / "RUN", settings)
+    assert findings.letter is None
+    assert findings.profiles.importance.abs().max() > 0.5, "each map was divided by its largest size"
+    fitted, atlas = Fitted.load(tmp_path / "RUN" / "model"), xr.open_zarr(tmp_path / "RUN" / "atlas.zarr")
+    row, col = np.argwhere(~np.isnan(scene.cube.values).any(axis=(0, 1)))[100]
+    importance = fitted.explain(scene.cube.values[:, :, row, col].T[None])[0]
+    assert (atlas.peak_date.values[:, row, col] == np.abs(importance).argmax(axis=1) + 1).all()
+    report = (tmp_path / "RUN" / "report.html").read_text()
+    assert "This page shows the letter&#39;s Grad-SLAM, as was asked." in report
+    assert "_VV_letter" not in report
+
+
 def test_other_settings_do_not_go_on_with_the_model_left_there(images: Path, tmp_path: Path) -> None:
     interrupted(images, tmp_path / "RUN", QUICK, at="profiles")
     other = QUICK.model_copy(update={"seed": 1})
@@ -194,7 +234,8 @@ def test_profiles_equal_a_loop_and_can_be_grouped_by_prediction_or_both(ran: Pat
     _, test = split_by_field(series)
     x, label, field = test.x.values, test.label.values.astype(str), test.field.values
     importance = fitted.explain(x)
-    table = profiles(test, fitted, book).set_index(["class", "dim", "date"]).sort_index()
+    both = profiles(test, fitted, book)
+    table = both[both.method == "letter"].set_index(["class", "dim", "date"]).sort_index()
     mine = label == "Cotton"
     row = table.loc[("Cotton", 2, fitted.dates[30])]
     assert row.importance == pytest.approx(importance[mine, 1, 30].mean(), abs=1e-6)
@@ -204,6 +245,13 @@ def test_profiles_equal_a_loop_and_can_be_grouped_by_prediction_or_both(ran: Pat
     assert row.VV_high - row.VV > 0.95 * half
     assert row.n_fields == len(means)
     given = np.array([*book.classes, "no class"])[book.classify(fitted.embed(x))]
+    assert row.n_explained == mine.sum()
+    path = both[both.method == "path"].set_index(["class", "dim", "date"]).sort_index()
+    slow = fitted.contributions(x[mine], nodes=64)[:, 1].sum(1).mean(0)
+    np.testing.assert_allclose(path.loc[("Cotton", 2)].importance, slow, atol=0.02 * np.abs(slow).max())
+    few = profiles(test, fitted, book, most=3)
+    assert few.n_explained.max() == 3
+    assert few.n.max() == both.n.max()
     assert set(profiles(test, fitted, book, by=prediction)["class"]) == set(given)
     both = profiles(test, fitted, book, by=confusion)
     assert set(both["class"]) == {f"{a} as {b}" for a, b in zip(label, given, strict=True)}

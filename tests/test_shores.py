@@ -31,7 +31,7 @@ ORDER = [
     "folder",
     "settings",
 ]
-ORDER += ["job", "cli"]
+ORDER += ["facts", "trust", "job", "terminal", "cli"]
 
 
 def imported(text: str) -> set[str]:

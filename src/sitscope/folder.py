@@ -1,8 +1,9 @@
 """What lies in a run folder, and how is it read back?
 
 run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
-scores.json, confusion.csv, profiles.parquet, samples.parquet, fields.parquet, atlas.zarr, maps/*.tif with .qml,
-figures/*.png and *.svg, report.html.
+scores.json, confusion.csv, profiles.parquet (of each method), samples.parquet, series.zarr (the values of the same
+rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, figures/*.png and *.svg, report.html; and
+evaluation.csv where `sitscope evaluate` was asked.
 """
 
 import json
@@ -16,6 +17,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import Float
 
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
@@ -24,6 +26,8 @@ from sitscope.cube.writing import write_fields, write_map, write_zarr
 from sitscope.errors import BadInput
 from sitscope.showing.colours import class_colours, cluster_colours, date_colours
 from sitscope.showing.findings import Findings
+
+TIME = {"standard_name": "time", "long_name": "acquisition"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,37 @@ class RunFolder:
         """samples.parquet: series with label, prediction, cluster, place and embedding."""
         samples.to_parquet(self.path / "samples.parquet", index=False)
 
+    def write_series(self, x: Float[np.ndarray, "n c t"], fitted: Fitted) -> None:
+        """series.zarr: x (series, band, time) of the rows of samples.parquet, in the units of the cube."""
+        facts = {"long_name": "series of the rows of samples.parquet", "units": fitted.units}
+        coords = {"band": ("band", list(fitted.bands), {"long_name": "band"}), "time": ("time", fitted.dates, TIME)}
+        series = xr.Dataset({"x": (("series", "band", "time"), x, facts)}, coords)
+        write_zarr(series, self.path / "series.zarr")
+
+    def series(self) -> tuple[Float[np.ndarray, "n c t"], pd.DataFrame]:
+        """Series (n, c, t), in the units of the cube, with a row of samples.parquet for each.
+
+        Raises BadInput where this is no run, or one of a sitscope that did not keep them.
+        """
+        if not (self.path / "run.json").exists():
+            raise BadInput("run", f"{self.path} holds no run. Name the folder of a finished run.")
+        if not (self.path / "series.zarr").exists():
+            raise BadInput(
+                "run",
+                f"{self.path} was made by an older sitscope, which kept no series: series.zarr is missing. "
+                "Run it again with --overwrite.",
+            )
+        with xr.open_zarr(self.path / "series.zarr") as kept:
+            return kept.x.values, pd.read_parquet(self.path / "samples.parquet")
+
+    def write_fidelity(self, figures: dict[str, Any]) -> None:
+        """fidelity.json: how far the maps of the run's profiles can be trusted; see `sitscope.trust.quick`."""
+        _write_json(self.path / "fidelity.json", figures)
+
+    def write_evaluation(self, table: pd.DataFrame) -> None:
+        """evaluation.csv: method, metric, baseline, value, low, high; see `sitscope.trust.table`."""
+        table.to_csv(self.path / "evaluation.csv", index=False)
+
     def write_fields(self, fields: gpd.GeoDataFrame) -> None:
         """fields.parquet: GeoParquet of the fields with what was found in each."""
         write_fields(fields, self.path / "fields.parquet")
@@ -131,7 +166,8 @@ class RunFolder:
             bands=fitted.bands,
             units=fitted.units,
             scores=Scores.from_dict(plain),
-            profiles=tables[0],
+            method=facts["settings"]["method"],
+            **_by_method(tables[0], facts["settings"]["method"]),
             votes=pd.DataFrame(book.votes, index=range(1, len(book.votes) + 1), columns=list(book.classes)),
             assigned=tuple(book.classes[i] if i >= 0 else "" for i in book.assigned),
             samples=tables[1],
@@ -144,7 +180,15 @@ class RunFolder:
             notes=facts["notes"],
             chosen=facts["settings"]["groups"],
             by_clusters=plain["by_clusters"],
+            fidelity=json.loads((self.path / "fidelity.json").read_text()),
+            evaluation=pd.read_csv(evaluation) if (evaluation := self.path / "evaluation.csv").exists() else None,
         )
+
+
+def _by_method(profiles: pd.DataFrame, method: str) -> dict[str, pd.DataFrame | None]:
+    """The profiles of the run's method, and the letter's where that is another."""
+    letter = profiles[profiles.method == "letter"] if method != "letter" else None
+    return {"profiles": profiles[profiles.method == method], "letter": letter}
 
 
 def _cluster_name(i: int, book: Codebook) -> str:

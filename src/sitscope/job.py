@@ -1,11 +1,9 @@
 """How does a folder of images and a file of fields become an explained map? The main job."""
 
-import hashlib
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 import xarray as xr
 from dask.callbacks import Callback
 
+from sitscope import trust
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.autoencoder.network import cells_left
 from sitscope.autoencoder.training import fit
@@ -28,8 +27,9 @@ from sitscope.cube.reading import open_cube
 from sitscope.cube.sampling import sample
 from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
+from sitscope.facts import facts
 from sitscope.folder import RunFolder
-from sitscope.mapping import atlas, profiles
+from sitscope.mapping import QUICK, atlas, profiles
 from sitscope.settings import RunSettings
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import plates
@@ -39,8 +39,11 @@ from sitscope.showing.story import require_classes
 Talk = Callable[[str, int, int], None]
 """Told of progress: stage, steps done, steps in all."""
 
+TRUSTED = 48
+"""Test series on which every run measures how far its maps can be trusted."""
+
 SAMPLES = 20_000
-"""Most series kept in samples.parquet, for the scatter of embeddings."""
+"""Most series kept in samples.parquet and series.zarr, for the scatter of embeddings and for evaluation."""
 
 VOTES = {"majority": majority, "one-to-one": one_to_one}
 
@@ -93,7 +96,7 @@ def run(
     cells_left(len(series.time), settings.autoencoder)  # what cannot end well is refused before it begins
     require_clusters(settings.clusters or 1, len(train.x))
     require_classes(settings.groups, sorted(set(train.label.values.tolist()) - {""}))
-    folder = RunFolder.begin(out, _facts(images, series, test, settings))
+    folder = RunFolder.begin(out, facts(images, series, test, settings))
     fitted = _trained(folder, train, settings, talk)
     with _stage(talk, "clustering"):
         train, test = (s.assign(embedding=(("series", "dim"), fitted.embed(s.x))) for s in (train, test))
@@ -102,12 +105,17 @@ def run(
         folder.write_scores(_scores(test, book), _by_clusters(train, test, settings))
     with _stage(talk, "explaining classes"):
         folder.write_profiles(profiles(test, fitted, book))
-        samples = pd.concat([_described(train, "train", book), _described(test, "test", book)])
+        samples = pd.concat([_described(train, "train", book), _described(test, "test", book)], ignore_index=True)
+        samples = samples[samples.label != ""]  # its index still says where each one's values lie
         folder.write_fields(_field_table(fields, cube, samples, settings.label))
-        folder.write_samples(samples.sample(min(len(samples), SAMPLES), random_state=settings.seed))
+        kept = samples.sample(min(len(samples), SAMPLES), random_state=settings.seed)
+        folder.write_samples(kept)
+        folder.write_series(np.concatenate([train.x.values, test.x.values])[kept.index], fitted)
+    _measure(folder, fitted, settings, talk)
     with _tasks(talk, "mapping"), _one_torch_thread():
         whole = fill_cube(cube) if settings.fill else cube
-        folder.write_atlas(atlas(whole, fitted, book).assign(backscatter=_background(cube)), book)
+        maps = atlas(whole, fitted, book, QUICK[settings.method])
+        folder.write_atlas(maps.assign(backscatter=_background(cube)), book)
     findings = show(folder, talk)
     folder.finish(out)
     return findings
@@ -131,6 +139,37 @@ def show(folder: RunFolder, talk: Talk = silent, groups: Sequence[Sequence[str]]
         write_figures(folder.path / "figures", findings, drawn)
         write_report(folder.path / "report.html", findings, drawn)
     return findings
+
+
+def evaluate(
+    folder: RunFolder,
+    methods: Sequence[str] | None = None,
+    *,
+    series: int = 32,
+    draws: int = 16,
+    seed: int = 0,
+    talk: Talk = silent,
+) -> pd.DataFrame:
+    """Measure every method on test series of a finished run, write evaluation.csv, and draw figures and report anew.
+
+    series: how many; draws: of the maskings that draw. The table: see `sitscope.trust.table`. Raises BadInput where
+    the folder is no run or keeps no series, for more series than there are, and for an unknown method.
+    """
+    values, samples = folder.series()
+    on = trust.ground(Fitted.load(folder.path / "model"), values, samples, series, seed)
+    table = trust.table(on, methods, draws=draws, seed=seed, progress=partial(talk, "measuring trust"))
+    folder.write_evaluation(table)
+    show(folder, talk)
+    return table
+
+
+def _measure(folder: RunFolder, fitted: Fitted, settings: RunSettings, talk: Talk) -> None:
+    """fidelity.json, from what the folder keeps."""
+    values, samples = folder.series()
+    series = min(TRUSTED, int((samples.split == "test").sum()))
+    on = trust.ground(fitted, values, samples, series, settings.seed)
+    figures = trust.quick(on, seed=settings.seed, progress=partial(talk, "measuring trust"))
+    folder.write_fidelity(figures)
 
 
 def _trained(folder: RunFolder, train: xr.Dataset, settings: RunSettings, talk: Talk) -> Fitted:
@@ -172,14 +211,14 @@ def _by_clusters(train: xr.Dataset, test: xr.Dataset, settings: RunSettings) -> 
 
 
 def _described(series: xr.Dataset, split: str, book: Codebook) -> pd.DataFrame:
-    """A row per labelled series: label, prediction, cluster from 1, field, place, split, embedding."""
+    """A row per series: label, prediction, cluster from 1, field, place, split, embedding."""
     cluster = book.cluster(series.embedding.values)
     names = np.array([*book.classes, ""])
     table = pd.DataFrame({name: series[name].values for name in ("label", "field", "row", "col")})
     table = table.assign(predicted=names[book.assigned[cluster]], cluster=cluster + 1, split=split)
     for dim, values in enumerate(series.embedding.values.T, start=1):
         table[f"e{dim}"] = values
-    return table[table.label != ""]
+    return table
 
 
 def _field_table(fields: Any, cube: xr.DataArray, samples: pd.DataFrame, label: str) -> gpd.GeoDataFrame:
@@ -209,51 +248,6 @@ def _background(cube: xr.DataArray) -> xr.DataArray:
         "units": cube.attrs["units"],
     }
     return image.drop_vars(["time", "band", "orbit"], errors="ignore").assign_attrs(facts)
-
-
-def _facts(images: Any, series: xr.Dataset, test: xr.Dataset, settings: RunSettings) -> dict[str, Any]:
-    """run.json: what would have to be the same for the same result."""
-    digest = hashlib.sha256()
-    for name in ("x", "label", "field"):
-        digest.update(np.ascontiguousarray(series[name].values).tobytes())
-    return {
-        "title": _title(images),
-        "data": {
-            "images": "cube in memory" if isinstance(images, xr.DataArray | xr.Dataset) else str(images),
-            "sha256_of_series": digest.hexdigest(),
-            "series": len(series.x),
-            "test_series": len(test.x),
-            "units": series.attrs["units"],
-        },
-        "missing": series.missing.values.tolist(),
-        "notes": _notes(series, test),
-        "settings": settings.model_dump(mode="json"),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("sitscope", "torch", "numpy", "scikit-learn", "xarray", "rasterio")},
-        },
-    }
-
-
-def _title(images: Any) -> str:
-    """The last part of the name of what was read."""
-    names = [images] if isinstance(images, str | Path) else images if isinstance(images, list) else ["cube in memory"]
-    return ", ".join(Path(name).name or str(name) for name in names)
-
-
-def _notes(series: xr.Dataset, test: xr.Dataset) -> list[str]:
-    """What a reader should know before believing a figure."""
-    notes = []
-    if alone := test.attrs["only_in_train"]:
-        notes.append(f"Classes with a single field cannot be tested and are in training only: {', '.join(alone)}.")
-    if left_out := series.attrs["fields_left_out"]:
-        notes.append(f"{left_out} fields hold too few pixels and were left out.")
-    if dropped := series.attrs["dropped"]:
-        notes.append(f"{dropped:,} series have missing values and were left out; fill = true would keep them.")
-    if "filled" in series:
-        share = float(series.filled.mean())
-        notes.append(f"{share:.1%} of the dates of the series were missing and are filled linearly in time.")
-    return notes
 
 
 @contextmanager

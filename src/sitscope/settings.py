@@ -47,6 +47,8 @@ class RunSettings(BaseModel):
     clusters: PositiveInt | None = None
     """Clusters of the embedding; as many as classes unless given."""
     vote: Literal["majority", "one-to-one"] = "majority"
+    method: Literal["path", "letter"] = "path"
+    """How importance is found: along the path from the mean curve, complete, or by the letter's Grad-SLAM."""
     groups: tuple[tuple[str, ...], ...] = ()
     """Classes whose profiles are drawn together, beside those that the scores choose."""
     seed: int = 0

@@ -11,7 +11,7 @@ import xarray as xr
 
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.autoencoder.network import Settings
-from sitscope.autoencoder.training import fit
+from sitscope.autoencoder.training import _held_out, fit
 from sitscope.errors import BadInput
 
 
@@ -100,5 +100,28 @@ def test_a_damaged_model_is_refused(fitted: Fitted, tmp_path: Path, damage: str)
             (folder / "model.json").write_text(json.dumps(facts | {"schema": 99}))
         case "key":
             (folder / "model.json").write_text(json.dumps({k: v for k, v in facts.items() if k != "bands"}))
-    with pytest.raises(BadInput, match="model: "):
+    with pytest.raises(BadInput, match="Train again" if damage == "schema" else "model: "):
         Fitted.load(folder)
+
+
+def test_contributions_sum_to_the_way_from_the_mean_curve(fitted: Fitted, series: xr.Dataset) -> None:
+    x = series.x.values
+    found = fitted.contributions(x)
+    assert found.shape == (200, 2, 2, 12)
+    way = fitted.embed(x) - fitted.embed(fitted.curve[None])
+    missed = np.linalg.norm(found.sum((2, 3)) - way, axis=1)
+    assert (missed <= 0.0101 * np.linalg.norm(way, axis=1)).all()
+
+
+def test_the_mean_curve_is_that_of_the_series_it_learned_from(series: xr.Dataset, small: Settings) -> None:
+    learned = ~_held_out(series.field.values, small.validation, seed=0)
+    np.testing.assert_allclose(fit(series, small).curve, series.x.values[learned].mean(0), rtol=1e-5)
+
+
+def test_contributions_from_a_chosen_series_vanish_for_itself(fitted: Fitted, series: xr.Dataset) -> None:
+    x = series.x.values[:3]
+    found = fitted.contributions(x, reference=x[1], nodes=8)
+    np.testing.assert_array_equal(found[1], 0)
+    np.testing.assert_allclose(
+        found.sum((2, 3)), fitted.embed(x) - fitted.embed(x[1:2]), atol=0.02 * np.abs(fitted.embed(x)).max()
+    )

@@ -111,8 +111,49 @@ def test_it_tells_flows_clusters_and_dates_in_sentences(page: Page) -> None:
     assert "3 acquisitions of 61 miss values" in page.text
 
 
-def test_it_is_honest_about_the_method(page: Page) -> None:
+def test_every_profile_says_how_far_its_own_map_can_be_trusted(page: Page, drawn: list[Plate]) -> None:
+    own = "this map ranks highest moves the embedding by 81 % of what removing all does; a random half 47 %; the letter"
+    letter = (
+        "this map ranks highest moves the embedding by 62 % of what removing all does; a random half 47 %; the map of"
+    )
+    names = [plate.name for plate in drawn if plate.name.startswith("profile_")]
+    by_letter = [name for name in names if name.endswith("_letter")]
+    assert len(by_letter) == 3, "of the first band of each group"
+    assert page.text.count(own) == len(names) - len(by_letter)
+    assert page.text.count(letter) == len(by_letter)
+
+
+def test_it_says_which_method_it_shows_and_why(page: Page) -> None:
+    assert "This page shows path attribution. It is complete" in page.text
+    assert "they miss 0.4 % of it (median). And its order of the acquisitions moves the embedding further" in page.text
+    assert "difference +0.14, 95 % interval +0.11 to +0.17" in page.text
+    assert (
+        "Most efficient here is dates removed in rounds, 0.98 over all maskings. Path attribution, which" in page.text
+    )
+    assert "random order 0.09 -0.09 to 0.11 0.01 0.03 0.05 0.07" in page.text
+
+
+def test_captions_say_which_method_is_shown_and_keep_the_meaning_of_colours(drawn: list[Plate]) -> None:
+    captions = {plate.name: plate.caption for plate in drawn}
+    assert "by path attribution, in units of the embedding" in captions["profile_confused_VV"]
+    assert "red raises the embedding dimension, blue lowers it" in captions["profile_confused_VV"]
+    assert "by the letter's Grad-SLAM" in captions["profile_confused_VV_letter"]
+    assert "blue may therefore stand for a strong negative influence" in captions["profile_confused_VV_letter"]
+    assert "by path attribution" in captions["importance_overview"]
+    assert "by path attribution" in captions["peak_dates"]
+
+
+def test_a_run_without_figures_of_trust_says_that_nothing_is_known(findings: Findings, tmp_path: Path) -> None:
+    old = replace(findings, method="letter", letter=None, fidelity=None, evaluation=None, maps=None)
+    page = Page(write_report(tmp_path / "report.html", old))
     assert "Nothing on this page measures how faithful the importance is" in page.text
+    assert "How far to trust this" not in page.text
+    assert "Trust:" not in page.text
+    assert "path attribution" not in page.text
+
+
+def test_it_is_honest_about_the_method(page: Page) -> None:
+    assert "measured for the embedding as a whole, not for each class and acquisition" in page.text
     assert "blue may stand for a strong negative influence" in page.text
     assert "Eq. 3" in page.text
     assert "Eq. 4" in page.text
@@ -146,6 +187,7 @@ def test_names_are_text_and_never_markup(make: Callable[..., Findings], tmp_path
         votes=run.votes.rename(columns=new),
         samples=run.samples.replace({"label": new, "predicted": new}),
         profiles=run.profiles.replace({"class": new}),
+        letter=None,
         fields=None,
     )
     page = Page(write_report(tmp_path / "report.html", renamed))

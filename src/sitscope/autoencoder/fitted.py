@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from sitscope.attribution.gradslam import grad_slam
+from sitscope.attribution.path import path
 from sitscope.autoencoder.network import Autoencoder, Settings, as_tensor, scaled
 from sitscope.errors import BadInput
 
-SCHEMA = 1
-"""Version of the model folder; a reader refuses those it does not know."""
+SCHEMA = 2
+"""Version of the model folder; a reader refuses those it does not know. 2 came with the mean curve."""
 
 BATCH = 512
 """Series embedded at once: small enough for the activations to stay in cache."""
@@ -41,6 +42,8 @@ class Fitted:
     """Mean of each band over the training series, in the units of the cube."""
     std: Float32[np.ndarray, " c"]
     """Standard deviation of each band, likewise."""
+    curve: Float32[np.ndarray, "c t"]
+    """Mean of each band on each date over the training series, likewise: what contributions are measured from."""
     dates: np.ndarray
     """datetime64[ns] (t,), the acquisitions it was trained on."""
     bands: tuple[str, ...]
@@ -75,6 +78,20 @@ class Fitted:
         parts = [grad_slam(self.network.encoder, z, **options).merged.cpu().numpy() for z in self._scaled(x)]
         return np.concatenate(parts) if parts else np.empty((0, self.settings.dims, len(self.dates)), np.float32)
 
+    def contributions(
+        self, x: Values, reference: Float[np.ndarray, "c t"] | None = None, **options: Any
+    ) -> Float32[np.ndarray, "n d c t"]:
+        """Contribution (n, d, c, t) of each band and date to each embedding dimension, in units of the embedding.
+
+        reference: the series they are measured from, in the units of the cube; the mean curve of the training if not
+        given. Over bands and dates they sum to embed(x) - embed(reference), within 1 % of its length. Options are those
+        of `sitscope.attribution.path.path`, such as `nodes`.
+        """
+        (start,) = next(self._scaled((self.curve if reference is None else np.asarray(reference))[None]))
+        parts = [path(self.network.encoder, z, start, **options).importance.cpu().numpy() for z in self._scaled(x)]
+        shape = (0, self.settings.dims, len(self.bands), len(self.dates))
+        return np.concatenate(parts) if parts else np.empty(shape, np.float32)
+
     def check(self, dates: np.ndarray, bands: tuple[str, ...], units: str) -> None:
         """Raise BadInput, with both facts, unless the images are of the dates, bands and units of the training."""
         if tuple(bands) != self.bands:
@@ -88,6 +105,10 @@ class Fitted:
         there, wanted = (np.asarray(d).astype("datetime64[D]") for d in (dates, self.dates))
         if len(there) != len(wanted) or (there != wanted).any():
             raise BadInput("images", _other_dates(there, wanted))
+
+    def z_scores(self, x: Values) -> Float[Tensor, "n c t"]:
+        """Series as the network takes them, on its device; at least one."""
+        return torch.cat(list(self._scaled(x)))
 
     def _scaled(self, x: Values) -> Iterator[Float[Tensor, "n c t"]]:
         """z-scores in batches, on the network's device."""
@@ -115,6 +136,7 @@ class Fitted:
             "settings": self.settings.model_dump(mode="json"),
             "mean": self.mean.tolist(),
             "std": self.std.tolist(),
+            "curve": self.curve.tolist(),
             "dates": np.datetime_as_string(self.dates).tolist(),
             "bands": list(self.bands),
             "units": self.units,
@@ -137,7 +159,7 @@ class Fitted:
                 raise BadInput(
                     "model",
                     f"{folder} has schema {facts['schema']}, this version reads {SCHEMA}. "
-                    "Install the version that wrote it.",
+                    "Train again, or install the version that wrote it.",
                 )
             if hashlib.sha256(weights).hexdigest() != facts["sha256"]:
                 raise BadInput(
@@ -151,6 +173,7 @@ class Fitted:
                 settings=settings,
                 mean=np.array(facts["mean"], np.float32),
                 std=np.array(facts["std"], np.float32),
+                curve=np.array(facts["curve"], np.float32),
                 dates=np.array(facts["dates"], "datetime64[ns]"),
                 bands=tuple(facts["bands"]),
                 units=facts["units"],

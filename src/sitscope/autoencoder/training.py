@@ -68,6 +68,7 @@ def fit(
         settings=settings,
         mean=mean,
         std=std,
+        curve=x[~held].mean(axis=0, dtype=np.float64).astype(np.float32),
         dates=np.asarray(series.time).astype("datetime64[ns]"),
         bands=tuple(map(str, np.asarray(series.band))),
         units=str(series.attrs.get("units", "1")),

@@ -59,7 +59,7 @@ class Findings:
     scores: Scores
     """Of the test series."""
     profiles: pd.DataFrame
-    """One row per (class, dim, date): importance with its spread, n, n_fields, and each band's mean and spread."""
+    """One row per (class, dim, date): importance by `method` with its spread, n, n_fields, each band's mean, spread."""
     votes: pd.DataFrame
     """(k, m) training series per cluster (index, from 1) and class (columns)."""
     assigned: tuple[str, ...]
@@ -82,6 +82,14 @@ class Findings:
     """What a reader should know before believing a figure, a sentence each."""
     chosen: Sequence[Sequence[str]] = ()
     """Groups of classes that somebody wants to see together, beside those that the scores choose."""
+    method: str = "path"
+    """How importance was found: "path" or "letter"."""
+    letter: pd.DataFrame | None = None
+    """The profiles with the letter's importance, where `method` is another."""
+    fidelity: Mapping[str, Any] | None = None
+    """How far importance can be trusted: what `sitscope.trust.quick` measured."""
+    evaluation: pd.DataFrame | None = None
+    """Figures of every method: method, metric, baseline, value, low, high; None until somebody asks."""
     by_clusters: Sequence[Mapping[str, float | int]] = ()
     """The scores with other numbers of clusters: clusters, overall_accuracy, macro_recall."""
 

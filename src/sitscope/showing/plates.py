@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from sitscope.showing.clusters import cluster_figure
 from sitscope.showing.confusion import PRINTED, confusion_figure
-from sitscope.showing.display import BY_CLASS
+from sitscope.showing.display import BY_CLASS, SIGNED
 from sitscope.showing.embedding import embedding_figure
+from sitscope.showing.fidelity import fidelity_figure
 from sitscope.showing.findings import Findings
 from sitscope.showing.losses import loss_figure
 from sitscope.showing.missing import missing_figure
@@ -17,7 +19,11 @@ from sitscope.showing.overview import overview_figure
 from sitscope.showing.profile import HOLLOW, profile_figure
 from sitscope.showing.scene import peak_date_figure, scene_figure
 from sitscope.showing.story import Group, chosen_groups, date_strength, flows, groups
+from sitscope.showing.trust import best, named
 from sitscope.showing.words import listed, many, percent, span, strongest_days
+
+UNITS = {"path": ", in units of the embedding", "letter": ""}
+"""Of importance, in a caption."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,10 @@ def plates(findings: Findings) -> Iterator[Plate]:
     for group in shown_groups(findings):
         for band in findings.bands:
             yield _profile(findings, group, band)
+            if findings.letter is not None and band == findings.bands[0]:
+                yield _profile(findings, group, band, "letter")
+    if findings.evaluation is not None:
+        yield _fidelity(findings, findings.evaluation)
     if any(len(values) for values in findings.losses.values()):
         yield _losses(findings)
 
@@ -65,9 +75,9 @@ def shown_groups(findings: Findings) -> list[Group]:
     return [group for group in (*chosen, *others) if group.classes and set(group.classes) <= known]
 
 
-def plate_name(group: Group, band: str) -> str:
-    """The file of a group's profile in a band."""
-    return f"profile_{group.key}_{band}"
+def plate_name(group: Group, band: str, method: str = "") -> str:
+    """The file of a group's profile in a band; a method is named where it is not the run's."""
+    return f"profile_{group.key}_{band}{method and '_' + method}"
 
 
 def _missing(findings: Findings) -> Plate:
@@ -125,9 +135,10 @@ def _clusters(findings: Findings) -> Plate:
 
 def _overview(findings: Findings) -> Plate:
     caption = (
-        "Mean importance of every acquisition (columns) for every class (rows). Red raises the embedding dimension, "
-        "blue lowers it, grey does neither; each embedding dimension has its own scale. The grey curve is the mean "
-        "size of the importance over all classes, weighted by their test series."
+        f"Mean importance, by {named(findings.method)}, of every acquisition (columns) for every class (rows)"
+        f"{UNITS[findings.method]}. Red raises the embedding dimension, blue lowers it, grey does neither; each "
+        "embedding dimension has its own scale. The grey curve is the mean size of the importance over all classes, "
+        "weighted by their test series."
     )
     strength = date_strength(findings.profiles)
     said = [
@@ -140,32 +151,44 @@ def _overview(findings: Findings) -> Plate:
 def _peak_dates(findings: Findings) -> Plate:
     assert findings.maps is not None
     caption = (
-        "For each pixel, the acquisition whose importance is largest in size, whatever its sign: dark early, light "
-        "late. White is nodata."
+        f"For each pixel, the acquisition whose importance, by {named(findings.method)}, is largest in size, whatever "
+        "its sign: dark early, light late. White is nodata."
     )
     alt = f"Maps of the most important acquisition of each pixel, for {many(findings.dims, 'embedding dimension')}."
     return Plate("peak_dates", peak_date_figure(findings.maps), caption, alt)
 
 
-def _profile(findings: Findings, group: Group, band: str) -> Plate:
+def _profile(findings: Findings, group: Group, band: str, other: str = "") -> Plate:
+    method, table = other or findings.method, findings.letter if other else findings.profiles
+    assert table is not None
+    display = BY_CLASS if method == "letter" else SIGNED
     hollow = " Hollow markers: more than half of the acquisition's values were missing." if _hollow(findings) else ""
     caption = (
         f"Mean {band} of {listed(group.classes)}, with the number of test series in brackets, coloured by the "
-        f"importance of each acquisition; larger markers matter more. Grey: one standard deviation."
-        f"{hollow} {BY_CLASS.caption}"
+        f"importance of each acquisition by {named(method)}{UNITS[method]}; larger markers matter more. Grey: one "
+        f"standard deviation.{hollow} {display.caption}"
     )
-    figure = profile_figure(
-        findings.profiles, group.classes, band, findings.units, BY_CLASS, missing=findings.missing.astype(float)
-    )
+    figure = profile_figure(table, group.classes, band, findings.units, display, missing=findings.missing.astype(float))
     alt = (
         f"Mean {band} over {span(findings.dates[0], findings.dates[-1])} of {listed(group.classes)}, coloured by "
-        f"importance, one panel for each of {many(findings.dims, 'embedding dimension')}."
+        f"importance by {named(method)}, one panel for each of {many(findings.dims, 'embedding dimension')}."
     )
-    return Plate(plate_name(group, band), figure, caption, alt)
+    return Plate(plate_name(group, band, other), figure, caption, alt)
 
 
 def _hollow(findings: Findings) -> bool:
     return bool(np.any(findings.missing > HOLLOW))
+
+
+def _fidelity(findings: Findings, evaluation: pd.DataFrame) -> Plate:
+    caption = (
+        "How efficiently each method names the acquisitions that the embedding hangs on: 0 is what random orders "
+        "reach, 1 greedy removal, which looks one acquisition ahead. Each colour and marker is a way of replacing "
+        "removed acquisitions; lines are 95 % intervals over series. In bold: the method that this page shows."
+    )
+    methods = many(evaluation.method.nunique(), "method")
+    alt = f"Dots with intervals for each of {methods}. {best(evaluation, findings.method)}"
+    return Plate("fidelity", fidelity_figure(evaluation, findings.method), caption, alt)
 
 
 def _losses(findings: Findings) -> Plate:

@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from sitscope.showing import words
+from sitscope.showing import trust, words
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import Plate, plate_name, plates, shown_groups
 from sitscope.showing.story import Group, contrast, date_strength, field_counts, flows, row_shares, tested
@@ -96,6 +96,7 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "interval": _interval(findings.dates),
         "missing": _missing(findings),
         "fields": field_counts(findings).sum().to_dict(),
+        "trust": _trust(findings),
         "settings": list(_flat(findings.settings)),
     }
 
@@ -108,12 +109,15 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
         "confusion": "Which classes are confused",
         "clusters": "Embedding and clusters",
         "importance": "Which acquisitions matter",
+        "trust": "How far to trust this",
         "training": "The training",
         "method": "How to read this",
         "settings": "Settings",
     }
     if findings.maps is None:
         del titles["map"]
+    if findings.fidelity is None and findings.evaluation is None:
+        del titles["trust"]
     return [(number, anchor, title) for number, (anchor, title) in enumerate(titles.items(), start=1)]
 
 
@@ -157,7 +161,24 @@ def _group(findings: Findings, group: Group) -> dict[str, Any]:
     contrasts = [contrast(findings.profiles, group.classes, band) for band in findings.bands]
     names = [plate_name(group, band) for band in findings.bands]
     bands = list(zip(findings.bands, names, contrasts, strict=True))
-    return {"title": group.title, "classes": group.classes, "why": group.why, "bands": bands}
+    letter = plate_name(group, findings.bands[0], "letter") if findings.letter is not None else ""
+    return {"title": group.title, "classes": group.classes, "why": group.why, "bands": bands, "letter": letter}
+
+
+def _trust(findings: Findings) -> dict[str, Any]:
+    """What is said beside each map and in the chapter on trust; empty where nothing was measured."""
+    said: dict[str, Any] = {"shown": trust.named(findings.method), "beside": "", "letter": "", "choice": "", "ways": []}
+    if findings.fidelity is not None:
+        said |= {
+            "beside": trust.sentence(findings.fidelity, findings.method),
+            "letter": trust.sentence(findings.fidelity, "letter"),
+            "choice": trust.choice(findings.fidelity, findings.method),
+            "ways": trust.ways(findings.fidelity),
+        }
+    if findings.evaluation is not None:
+        tables = [trust.efficiency_rows(findings.evaluation), trust.figure_rows(findings.evaluation)]
+        said |= {"tables": tables, "best": trust.best(findings.evaluation, findings.method)}
+    return said
 
 
 def _interval(dates: np.ndarray) -> str:
