@@ -10,7 +10,7 @@ n series, c bands, t dates, d embedding dimensions, m values explained.
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class Choices(TypedDict, total=False):
     upsample: merging.Upsample
     merge: merging.Merge
     sign: merging.Sign
+    dates: Any
     batch: int
 
 
@@ -153,8 +154,6 @@ def random_order(
     """Importances drawn from [0, 1): what any order of the dates achieves.
 
     A series' numbers come from its own content and the seed, so that they do not depend on its company in a batch.
-    Equal series draw equal numbers.
-
     Raises what `grad_slam` raises for encoder, x, batch and target.
 
     Example:
