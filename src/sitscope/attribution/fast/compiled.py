@@ -1,0 +1,152 @@
+"""How is this encoder explained as fast as it embeds? `compiled(encoder, dates)`; None: by the general path.
+
+    fast = compiled(encoder, dates=61)
+    if fast is not None:
+        found = fast.grad_slam(x)  # what gradslam.grad_slam(encoder, x) gives, on one core
+
+n series, c bands, t dates, d embedding dimensions, t_layer cells of a layer. An encoder is served if it is a chain of
+1-D convolutions, max-poolings, ELU, ReLU or GELU, a flattening and dense layers, in float32 or float64 on the CPU, and
+if LLVM knows vectors and fused multiply-add of this processor. Machine code is written for the shapes of the network
+and of the processor once, weights are packed once for an encoder; threads share both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import local
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .. import merging
+from ..gradslam import Alpha, GradSlam, element_wise, letter
+from . import plan as plans
+from .machine import Machine, Processor, machine, processor
+from .plan import NotServed, Plan, Weights
+from .product import panels
+from .tile import Task
+
+TASKS: dict[Alpha, Task] = {letter: "letter", element_wise: "element_wise"}
+"""The plug-ins `alpha` of `grad_slam` that machine code is written for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """Machine code and packed weights of one encoder. Threads may use it at the same time."""
+
+    plan: Plan
+    dtype: torch.dtype
+    weights: Weights
+    """A copy: what the encoder had when it was packed."""
+    target: Processor
+    _packed: dict[Task, Tensor] = field(default_factory=dict)
+    _mine: local = field(default_factory=local)
+    """Working memory of each thread."""
+
+    def embed(self, x: Float[Tensor, "n c t"]) -> Float[Tensor, "n d"]:
+        """The encoder's embedding e."""
+        return self._run("embed", x)[0]
+
+    def grad_slam(
+        self,
+        x: Float[Tensor, "n c t"],
+        alpha: Alpha = letter,
+        matrices: Sequence[Float[Tensor, "t _"]] | None = None,
+    ) -> GradSlam:
+        """What `gradslam.grad_slam` gives with its other choices left as they are.
+
+        Args:
+            x: series, of the encoder's dtype.
+            alpha: `gradslam.letter` or `gradslam.element_wise`.
+            matrices: by layer, how its cells are brought to the dates: (t, t_layer). None: `merging.linear`.
+
+        Raises ValueError when alpha, the series or the matrices are others.
+        """
+        if alpha not in TASKS:
+            raise ValueError(f"no machine code is written for alpha {alpha!r}: use gradslam.grad_slam.")
+        given = upsampling(self.plan, merging.linear) if matrices is None else matrices
+        wanted = [(self.plan.dates, cells) for cells in self.plan.cells]
+        if [tuple(matrix.shape) for matrix in given] != wanted:
+            raise ValueError(f"matrices have shapes {[tuple(m.shape) for m in given]}, the layers want {wanted}.")
+        e, merged, cells = self._run(TASKS[alpha], x, torch.cat(list(given), 1))
+        maps = cells.split(self.plan.cells, -1)
+        names = [block.name for block in self.plan.blocks]
+        tapped = {block.name: block.tapped for block in self.plan.blocks}
+        return GradSlam(dict(zip(names, maps, strict=True)), merged, e, tapped)
+
+    def gradient(self, x: Float[Tensor, "n c t"]) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d c t"]]:
+        """The embedding e, and de^d/dx of every dimension."""
+        e, gradient, _ = self._run("gradient", x)
+        return e, gradient
+
+    def _run(self, task: Task, x: Tensor, matrix: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedding, answer and maps of a task."""
+        plan = self.plan
+        if x.ndim != 3 or x.shape[1:] != (plan.bands, plan.dates) or x.dtype != self.dtype or x.device.type != "cpu":
+            raise ValueError(
+                f"x is {x.dtype} {tuple(x.shape)} on {x.device}, the encoder was compiled for {self.dtype} "
+                f"(n, {plan.bands}, {plan.dates}) on the CPU."
+            )
+        x, n = x.detach().contiguous(), len(x)
+        code = machine(plan, task, self.dtype == torch.float64, self.target)
+        e = x.new_empty((n, plan.dims))
+        explained = task in TASKS.values()
+        inner = (plan.dates,) if explained else (plan.bands, plan.dates)
+        answer = x.new_empty((n, plan.dims, *inner) if task != "embed" else 0)
+        maps = x.new_empty((n, plan.dims, sum(plan.cells)) if explained else 0)
+        if matrix is not None:
+            order = panels(matrix.to(self.dtype).T.numpy(), 1, self.target.registers)
+            matrix = torch.from_numpy(order)
+        if n:
+            arrays = (x, self._weights(task, code), maps if matrix is None else matrix, self._space(task, code))
+            code.run(n, *(array.data_ptr() for array in (*arrays, e, answer, maps)))
+        return e, answer, maps
+
+    def _weights(self, task: Task, code: Machine) -> Tensor:
+        if task not in self._packed:
+            self._packed[task] = torch.from_numpy(code.program.packed(self.weights))
+        return self._packed[task]
+
+    def _space(self, task: Task, code: Machine) -> Tensor:
+        """Working memory of this thread, made once: zeros around the series stay zeros."""
+        if not hasattr(self._mine, task):
+            numbers = code.program.space * code.program.lanes.width
+            setattr(self._mine, task, torch.zeros(numbers + 16, dtype=self.dtype))
+        space: Tensor = getattr(self._mine, task)
+        return space[(-space.data_ptr() % 64) // space.element_size() :]
+
+
+_COMPILED: "WeakKeyDictionary[nn.Module, Compiled]" = WeakKeyDictionary()
+
+
+def compiled(encoder: nn.Module, dates: int) -> Compiled | None:
+    """The fast path of an encoder for series of so many dates; None if it has none here.
+
+    Weights that changed since are packed anew.
+
+    >>> _ = torch.manual_seed(0)
+    >>> encoder = nn.Sequential(nn.Conv1d(2, 4, 3), nn.MaxPool1d(2), nn.ELU(), nn.Flatten(), nn.Linear(24, 3))
+    >>> fast = compiled(encoder, dates=14)
+    >>> fast is None or fast.grad_slam(torch.randn(10, 2, 14)).merged.shape
+    torch.Size([10, 3, 14])
+    """
+    target, dtype = processor(), plans.served(encoder)
+    if target is None or dtype is None:
+        return None
+    try:
+        plan, layers = plans.read(encoder, dates)
+    except NotServed:
+        return None
+    now = plans.weights(layers, plan)
+    kept = _COMPILED.get(encoder)
+    if kept is None or kept.plan != plan or kept.dtype != dtype or not plans.same(kept.weights, now):
+        kept = _COMPILED[encoder] = Compiled(plan, dtype, plans.copy(now), target)
+    return kept
+
+
+def upsampling(plan: Plan, rule: merging.Upsample) -> list[Float[Tensor, "t _"]]:
+    """By layer: the matrix (t, t_layer) of a rule that is linear in the cells, such as `merging.linear`."""
+    return [
+        rule(torch.eye(block.t_map, dtype=torch.float64)[None], plan.dates, block.name)[0].T for block in plan.blocks
+    ]
