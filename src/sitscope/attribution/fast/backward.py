@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from llvmlite import ir
 
-from . import curves
+from . import curves, winograd
 from .forward import Memory, bytes_at, dense_matrix
 from .lanes import Body
 from .plan import Block, Plan, Weights
@@ -41,11 +41,21 @@ def phases(block: Block) -> list[Phase]:
     return found
 
 
+def filtered(block: Block, phase: Phase) -> winograd.Filtering | None:
+    """How the cells of a phase are computed with fewer multiplications; None: directly."""
+    return winograd.best(phase.rows, len(phase.taps), block.filters, block.channels)
+
+
 def margins(block: Block) -> tuple[int, int]:
     """Cells of zeros before and after the gradient at a convolution, so that every phase finds its cells."""
-    each = [phase for phase in phases(block) if phase.taps]
-    last = max((phase.start + phase.rows - 1 + len(phase.taps) - 1 for phase in each), default=0)
-    return max((-phase.start for phase in each), default=0), max(0, last - (block.t_used - 1))
+    before = after = 0
+    for phase in phases(block):
+        if phase.taps:
+            how = filtered(block, phase)
+            rows = -(-phase.rows // how.m) * how.m if how else phase.rows
+            before = max(before, -phase.start)
+            after = max(after, phase.start + rows - 1 + len(phase.taps) - block.t_used)
+    return before, after
 
 
 class Backward:
@@ -60,10 +70,11 @@ class Backward:
         self.rooms = [program.room(self.group * layer.inputs) for layer in plan.dense]
         self.margins = [margins(block) for block in plan.blocks]
         self.convolved = [
-            program.room((left + block.t_used + max(right, 0)) * block.filters)
+            program.room((left + block.t_used + right) * block.filters)
             for block, (left, right) in zip(plan.blocks, self.margins, strict=True)
         ]
-        self.below = program.room(max(block.t_in * block.channels for block in plan.blocks))
+        # a filtering may compute a few cells past the last
+        self.below = program.room(max((block.t_in + 4 * block.stride) * block.channels for block in plan.blocks))
 
     def dense(self, base: ir.Value) -> None:
         """From dimensions base, base + 1, ... to the output of the last block: `group` times (t, k)."""
@@ -119,7 +130,11 @@ class Backward:
             if self.where.slopes[i] >= 0:
                 steep = body.load(self.space, body.b.add(here, body.index(self.where.slopes[i])))
             value = curves.backward(body, block.activation, body.load(g, here), y, steep)
-            winner = body.b.load(bytes_at(body, self.space, self.where.winners[i], here), align=1) if block.pool > 1 else None
+            winner = (
+                body.b.load(bytes_at(body, self.space, self.where.winners[i], here), align=1)
+                if block.pool > 1
+                else None
+            )
             for c in range(block.pool):
                 there = body.index(self.convolved[i] + (left + c) * k, (t, block.pool * k), (j, 1))
                 share = value
@@ -134,6 +149,10 @@ class Backward:
         body, block, k = self.body, self.plan.blocks[i], self.plan.blocks[i].filters
         registers = self.program.lanes.registers
         for phase in phases(block):
+            how = filtered(block, phase)
+            if how is not None:
+                self._filtering(i, phase, how)
+                continue
             depth, c = len(phase.taps) * k, block.channels
             multiply = product(self.program, phase.rows, k, depth, c, block.stride * c)
             at = self.program.weights(depth * c, _turned(i, phase, registers)) if depth else 0
@@ -145,6 +164,35 @@ class Backward:
                 body.at(self.space, self.below + phase.first * c),
             )
         return body.at(self.space, self.below)
+
+    def _filtering(self, i: int, phase: Phase, how: winograd.Filtering) -> None:
+        """The same for one phase, some cells at a time from a product at each point."""
+        body, block = self.body, self.plan.blocks[i]
+        k, c, tiles = block.filters, block.channels, -(-phase.rows // how.m)
+        points, products = self.program.room(how.n * tiles * k), self.program.room(how.n * tiles * c)
+        source = self.convolved[i] + (self.margins[i][0] + phase.start) * k
+        with body.loop(tiles) as tile, body.loop(k) as j:
+            cells = [body.load(self.space, body.index(source + a * k, (tile, how.m * k), (j, 1))) for a in range(how.n)]
+            for p, row in enumerate(how.data):
+                at = body.index(points + p * tiles * k, (tile, k), (j, 1))
+                body.store(winograd.combined(body, row, cells), self.space, at)
+        multiply = product(self.program, tiles, k, k, c, c)
+        weights = self.program.weights(how.n * k * c, _at_points(i, phase, how, tiles, self.program.lanes.registers))
+        with body.loop(how.n) as point:
+            multiply(
+                body,
+                body.at(self.space, body.index(points, (point, tiles * k))),
+                body.at(self.weights, body.index(weights, (point, k * c))),
+                body.at(self.space, body.index(products, (point, tiles * c))),
+            )
+        with body.loop(tiles) as tile, body.loop(c) as j:
+            values = [
+                body.load(self.space, body.index(products + p * tiles * c, (tile, c), (j, 1))) for p in range(how.n)
+            ]
+            for a, row in enumerate(how.back):
+                cell = self.below + (phase.first + a * block.stride) * c
+                at = body.index(cell, (tile, how.m * block.stride * c), (j, 1))
+                body.store(winograd.combined(body, row, values), self.space, at)
 
     def time_mean(self, i: int, mean: ir.Value) -> None:
         """From the convolution of block i to the mean over time of the gradient at its input (c,), into `mean`.
@@ -190,6 +238,14 @@ def _turned(i: int, phase: Phase, registers: int) -> Matrix:
         weight = weights.blocks[i][0]  # (k, c, width)
         matrix = np.concatenate([weight[:, :, q] for q in phase.taps])
         return panels(matrix, phase.rows, registers)
+
+    return piece
+
+
+def _at_points(i: int, phase: Phase, how: winograd.Filtering, tiles: int, registers: int) -> Matrix:
+    def piece(weights: Weights) -> np.ndarray:
+        taps = np.stack([weights.blocks[i][0][:, :, q] for q in phase.taps])  # (r, k, c)
+        return np.concatenate([panels(matrix, tiles, registers) for matrix in winograd.at_points(how, taps)])
 
     return piece
 

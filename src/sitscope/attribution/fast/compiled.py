@@ -70,7 +70,7 @@ class Compiled:
         if [tuple(matrix.shape) for matrix in given] != wanted:
             raise ValueError(f"matrices have shapes {[tuple(m.shape) for m in given]}, the layers want {wanted}.")
         e, merged, cells = self._run(TASKS[alpha], x, torch.cat(list(given), 1))
-        maps = cells.split(self.plan.cells, -1)
+        maps = torch.split(cells, list(self.plan.cells), -1)
         names = [block.name for block in self.plan.blocks]
         tapped = {block.name: block.tapped for block in self.plan.blocks}
         return GradSlam(dict(zip(names, maps, strict=True)), merged, e, tapped)

@@ -6,11 +6,12 @@ A thin layer over llvmlite.ir: indices, loops, loads and stores. Addresses count
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from llvmlite import ir
 
 I64, I32, I8 = ir.IntType(64), ir.IntType(32), ir.IntType(8)
-Index = ir.Value | int
+Index: TypeAlias = ir.Value | int
 
 
 @dataclass(frozen=True)

@@ -98,5 +98,3 @@ class Maps:
         with body.loop(self.plan.dates) as t:
             total = body.load(self.space, body.index(self.merged, (t, 1)))
             body.store(body.b.fdiv(total, layers), self.space, body.index(self.merged, (t, 1)))
-
-

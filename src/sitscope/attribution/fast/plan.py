@@ -5,6 +5,7 @@ c bands, t dates, k filters, d embedding dimensions. A plan holds shapes only, n
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -106,9 +107,11 @@ class Weights:
     dense: tuple[tuple[np.ndarray, np.ndarray], ...]
 
 
-def read(encoder: nn.Module, dates: int) -> tuple[Plan, list[nn.Module]]:
+def read(encoder: nn.Module, dates: int) -> tuple[Plan, list[nn.Conv1d | nn.Linear]]:
     """The plan of an encoder for series of so many dates, and its layers with weights. Raises NotServed."""
     steps = list(_steps(encoder))
+    if len({id(module) for _, module in steps}) < len(steps):
+        raise NotServed("a module that runs twice")
     blocks, i = [], 0
     t = dates
     while i < len(steps) and type(steps[i][1]) is nn.Conv1d:
@@ -117,14 +120,14 @@ def read(encoder: nn.Module, dates: int) -> tuple[Plan, list[nn.Module]]:
             end += 1
         blocks.append(_block(steps[i:end], t))
         t, i = blocks[-1].t_out, end
-    if not blocks or any(a.filters != b.channels for a, b in zip(blocks, blocks[1:], strict=False)):
+    if not blocks or any(a.filters != b.channels for a, b in pairwise(blocks)):
         raise NotServed("no chain of convolutions")
     dense = _dense([module for _, module in steps[i:]], blocks[-1].filters * t)
     layers = [module for _, module in steps if isinstance(module, nn.Conv1d | nn.Linear)]
     return Plan(blocks[0].channels, dates, tuple(blocks), dense), layers
 
 
-def weights(layers: list[nn.Module], plan: Plan) -> Weights:
+def weights(layers: list[nn.Conv1d | nn.Linear], plan: Plan) -> Weights:
     """Weights as arrays; a missing bias is zeros."""
     pairs = []
     for layer in layers:
@@ -148,12 +151,14 @@ def same(a: Weights, b: Weights) -> bool:
     )
 
 
-def _steps(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+def _steps(module: nn.Module | None, name: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Modules that compute, in running order, with their names."""
+    if module is None:
+        raise NotServed(f"{name!r} is None")
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
         raise NotServed(f"{name or 'encoder'!r} has hooks")
     if type(module) is nn.Sequential:
-        for child, inner in module.named_children():
+        for child, inner in module._modules.items():
             yield from _steps(inner, f"{name}.{child}" if name else child)
     else:
         yield name, module
@@ -171,12 +176,12 @@ def _block(steps: list[tuple[str, nn.Module]], t_in: int) -> Block:
     pool = _pool(pools[0][1]) if pools else 1
     if t_conv // pool < 1:
         raise NotServed(f"{name!r} leaves no cell")
-    tapped = name
+    tapped, cells = name, t_conv
     for follower, module in steps[1:]:
-        if (t_conv // pool if isinstance(module, nn.MaxPool1d) or (pools and steps.index((follower, module)) > pools[0][0]) else t_conv) > 1:
-            tapped = follower
-        else:
-            break
+        cells //= pool if isinstance(module, nn.MaxPool1d) else 1
+        if cells < 2:
+            break  # see taps: a block ends where one cell is left
+        tapped = follower
     if tapped not in (name, steps[-1][0]):
         raise NotServed(f"the feature map of {name!r} lies inside its block")
     return Block(
@@ -198,7 +203,10 @@ def _block(steps: list[tuple[str, nn.Module]], t_in: int) -> Block:
 
 def _plain(conv: nn.Conv1d) -> bool:
     return (
-        conv.dilation == (1,) and conv.groups == 1 and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+        conv.dilation == (1,)
+        and conv.groups == 1
+        and conv.padding_mode == "zeros"
+        and not isinstance(conv.padding, str)
     )
 
 
