@@ -8,6 +8,7 @@ import pytest
 import torch
 import xarray as xr
 
+from sitscope.attribution.gradslam import grad_slam
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.autoencoder.network import Settings
 from sitscope.autoencoder.training import fit
@@ -31,6 +32,12 @@ def test_importance_has_an_entry_for_each_dimension_and_date(fitted: Fitted, ser
     assert importance.shape == (200, 2, 12)
     assert np.abs(importance).max() <= 1
     assert np.abs(importance).max() > 0
+
+
+def test_importance_is_grad_slam_on_z_scores(fitted: Fitted, series: xr.Dataset) -> None:
+    z = torch.tensor((series.x.values - fitted.mean[:, None]) / fitted.std[:, None])
+    slow = grad_slam(fitted.network.encoder, z).merged
+    np.testing.assert_allclose(fitted.explain(series.x.values), slow.numpy(), atol=1e-5)
 
 
 def test_a_saved_model_comes_back_the_same(fitted: Fitted, series: xr.Dataset, tmp_path: Path) -> None:

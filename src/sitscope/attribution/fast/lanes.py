@@ -41,7 +41,7 @@ class Lanes:
         """Integers as wide as the numbers."""
         return ir.VectorType(I64 if self.double else I32, self.width)
 
-    def constant(self, value: float) -> ir.Constant:
+    def constant(self, value: float | int) -> ir.Constant:
         """The same number in every lane."""
         return ir.Constant(self.vector, [ir.Constant(self.scalar, float(value))] * self.width)
 

@@ -1,13 +1,7 @@
-"""How is this encoder explained as fast as it embeds? `compiled(encoder, dates)`; None: by the general path.
+"""How is this encoder explained as fast as it embeds? With machine code for its shapes, and its weights packed for it.
 
-    fast = compiled(encoder, dates=61)
-    if fast is not None:
-        found = fast.grad_slam(x)  # what gradslam.grad_slam(encoder, x) gives, on one core
-
-n series, c bands, t dates, d embedding dimensions, t_layer cells of a layer. An encoder is served if it is a chain of
-1-D convolutions, max-poolings, ELU, ReLU or GELU, a flattening and dense layers, in float32 or float64 on the CPU, and
-if LLVM knows vectors and fused multiply-add of this processor. Machine code is written for the shapes of the network
-and of the processor once, weights are packed once for an encoder; threads share both.
+n series, c bands, t dates, d embedding dimensions, t_layer cells of a layer. Code is written once for the shapes of a
+network, weights are packed once for an encoder; threads share both, and have working memory of their own.
 """
 
 from collections.abc import Sequence
@@ -117,20 +111,11 @@ class Compiled:
         return space[(-space.data_ptr() % 64) // space.element_size() :]
 
 
-_COMPILED: "WeakKeyDictionary[nn.Module, Compiled]" = WeakKeyDictionary()
+_PREPARED: "WeakKeyDictionary[nn.Module, Compiled]" = WeakKeyDictionary()
 
 
-def compiled(encoder: nn.Module, dates: int) -> Compiled | None:
-    """The fast path of an encoder for series of so many dates; None if it has none here.
-
-    Weights that changed since are packed anew.
-
-    >>> _ = torch.manual_seed(0)
-    >>> encoder = nn.Sequential(nn.Conv1d(2, 4, 3), nn.MaxPool1d(2), nn.ELU(), nn.Flatten(), nn.Linear(24, 3))
-    >>> fast = compiled(encoder, dates=14)
-    >>> fast is None or fast.grad_slam(torch.randn(10, 2, 14)).merged.shape
-    torch.Size([10, 3, 14])
-    """
+def prepared(encoder: nn.Module, dates: int) -> Compiled | None:
+    """The fast path of an encoder, from what is kept where its weights are still the same; see `fast.compiled`."""
     target, dtype = processor(), plans.served(encoder)
     if target is None or dtype is None:
         return None
@@ -139,9 +124,9 @@ def compiled(encoder: nn.Module, dates: int) -> Compiled | None:
     except NotServed:
         return None
     now = plans.weights(layers, plan)
-    kept = _COMPILED.get(encoder)
+    kept = _PREPARED.get(encoder)
     if kept is None or kept.plan != plan or kept.dtype != dtype or not plans.same(kept.weights, now):
-        kept = _COMPILED[encoder] = Compiled(plan, dtype, plans.copy(now), target)
+        kept = _PREPARED[encoder] = Compiled(plan, dtype, plans.copy(now), target)
     return kept
 
 
