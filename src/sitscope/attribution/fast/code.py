@@ -6,6 +6,7 @@ network, weights are packed once for an encoder; threads share both, and have wo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import local
 from weakref import WeakKeyDictionary
 
@@ -34,7 +35,8 @@ class Compiled:
     weights: Weights
     """A copy: what the encoder had when it was packed."""
     target: Processor
-    _packed: dict[Task, Tensor] = field(default_factory=dict)
+    _ready: dict[Task, tuple[Machine, Tensor]] = field(default_factory=dict)
+    """By task: code and packed weights, once it was asked for."""
     _mine: local = field(default_factory=local)
     """Working memory of each thread."""
 
@@ -59,11 +61,7 @@ class Compiled:
         """
         if alpha not in TASKS:
             raise ValueError(f"no machine code is written for alpha {alpha!r}: use gradslam.grad_slam.")
-        given = upsampling(self.plan, merging.linear) if matrices is None else matrices
-        wanted = [(self.plan.dates, cells) for cells in self.plan.cells]
-        if [tuple(matrix.shape) for matrix in given] != wanted:
-            raise ValueError(f"matrices have shapes {[tuple(m.shape) for m in given]}, the layers want {wanted}.")
-        e, merged, cells = self._run(TASKS[alpha], x, torch.cat(list(given), 1))
+        e, merged, cells = self._run(TASKS[alpha], x, self._linear if matrices is None else self._columns(matrices))
         maps = torch.split(cells, list(self.plan.cells), -1)
         names = [block.name for block in self.plan.blocks]
         tapped = {block.name: block.tapped for block in self.plan.blocks}
@@ -74,6 +72,18 @@ class Compiled:
         e, gradient, _ = self._run("gradient", x)
         return e, gradient
 
+    @cached_property
+    def _linear(self) -> Tensor:
+        return self._columns(upsampling(self.plan, merging.linear))
+
+    def _columns(self, matrices: Sequence[Float[Tensor, "t _"]]) -> Tensor:
+        """The matrices of all layers, in the order in which the merging reads them."""
+        wanted = [(self.plan.dates, cells) for cells in self.plan.cells]
+        if [tuple(matrix.shape) for matrix in matrices] != wanted:
+            raise ValueError(f"matrices have shapes {[tuple(m.shape) for m in matrices]}, the layers want {wanted}.")
+        together = torch.cat(list(matrices), 1).to(self.dtype)
+        return torch.from_numpy(panels(together.T.numpy(), 1, self.target.registers))
+
     def _run(self, task: Task, x: Tensor, matrix: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Embedding, answer and maps of a task."""
         plan = self.plan
@@ -83,24 +93,22 @@ class Compiled:
                 f"(n, {plan.bands}, {plan.dates}) on the CPU."
             )
         x, n = x.detach().contiguous(), len(x)
-        code = machine(plan, task, self.dtype == torch.float64, self.target)
+        code, weights = self._code(task)
         e = x.new_empty((n, plan.dims))
         explained = task in TASKS.values()
         inner = (plan.dates,) if explained else (plan.bands, plan.dates)
         answer = x.new_empty((n, plan.dims, *inner) if task != "embed" else 0)
         maps = x.new_empty((n, plan.dims, sum(plan.cells)) if explained else 0)
-        if matrix is not None:
-            order = panels(matrix.to(self.dtype).T.numpy(), 1, self.target.registers)
-            matrix = torch.from_numpy(order)
         if n:
-            arrays = (x, self._weights(task, code), maps if matrix is None else matrix, self._space(task, code))
-            code.run(n, *(array.data_ptr() for array in (*arrays, e, answer, maps)))
+            arrays = (x, weights, maps if matrix is None else matrix, self._space(task, code), e, answer, maps)
+            code.run(n, *(array.data_ptr() for array in arrays))
         return e, answer, maps
 
-    def _weights(self, task: Task, code: Machine) -> Tensor:
-        if task not in self._packed:
-            self._packed[task] = torch.from_numpy(code.program.packed(self.weights))
-        return self._packed[task]
+    def _code(self, task: Task) -> tuple[Machine, Tensor]:
+        if task not in self._ready:
+            code = machine(self.plan, task, self.dtype == torch.float64, self.target)
+            self._ready[task] = code, torch.from_numpy(code.program.packed(self.weights))
+        return self._ready[task]
 
     def _space(self, task: Task, code: Machine) -> Tensor:
         """Working memory of this thread, made once: zeros around the series stay zeros."""
