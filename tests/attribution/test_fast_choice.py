@@ -82,6 +82,24 @@ def test_without_llvmlite_there_is_no_fast_path(monkeypatch: pytest.MonkeyPatch)
     assert fast.compiled(_encoder(nn.ReLU()), 20) is None
 
 
+@pytest.mark.parametrize("why", ["another kind", "unknown to LLVM", "no AVX2"])
+def test_other_processors_have_no_fast_path(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> dict[str, bool]:
+        raise RuntimeError("LLVM cannot tell")
+
+    if why == "another kind":
+        monkeypatch.setattr(machine.platform, "machine", lambda: "riscv64")
+    else:
+        features = unknown if why == "unknown to LLVM" else machine.llvm.FeatureMap
+        monkeypatch.setattr(machine.llvm, "get_host_cpu_features", features)
+    machine.processor.cache_clear()
+    try:
+        assert machine.processor() is None
+        assert fast.compiled(_encoder(nn.ReLU()), 20) is None
+    finally:
+        machine.processor.cache_clear()
+
+
 @pytest.mark.parametrize("change", ["in place", "behind autograd's back", "another tensor"])
 def test_changed_weights_are_seen(change: str) -> None:
     encoder, x = _encoder(nn.ReLU()), torch.randn(3, 2, 20)

@@ -40,6 +40,16 @@ def test_importance_is_grad_slam_on_z_scores(fitted: Fitted, series: xr.Dataset)
     np.testing.assert_allclose(fitted.explain(series.x.values), slow.numpy(), atol=1e-5)
 
 
+def test_answers_are_the_same_where_there_is_no_fast_path(
+    fitted: Fitted, series: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = series.x.values
+    quick = fitted.embed(x), fitted.explain(x)
+    monkeypatch.setattr("sitscope.autoencoder.fitted.compiled", lambda encoder, dates: None)
+    for ours, general in zip(quick, (fitted.embed(x), fitted.explain(x)), strict=True):
+        np.testing.assert_allclose(ours, general, atol=1e-5)
+
+
 def test_a_saved_model_comes_back_the_same(fitted: Fitted, series: xr.Dataset, tmp_path: Path) -> None:
     back = Fitted.load(fitted.save(tmp_path / "model"))
     np.testing.assert_array_equal(back.embed(series.x.values), fitted.embed(series.x.values))

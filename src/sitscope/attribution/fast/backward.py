@@ -66,6 +66,7 @@ class Backward:
     ) -> None:
         self.program, self.plan, self.where, self.body = program, plan, where, body
         self.space, self.weights = space, weights
+        # dimensions that share each weight they read; more than 4 leave the cache, and a last group repeats some
         self.group = min(range(1, min(4, plan.dims) + 1), key=lambda g: (-(-plan.dims // g)) * (g + 0.5))
         self.rooms = [program.room(self.group * layer.inputs) for layer in plan.dense]
         self.margins = [margins(block) for block in plan.blocks]
@@ -100,8 +101,7 @@ class Backward:
             layer.outputs * layer.inputs,
             lambda weights: panels(dense_matrix(weights, i, self.plan), rows, registers),
         )
-        rooms = (self.body.at(self.space, room) for room in (self.rooms[i + 1], self.rooms[i]))
-        above, here = rooms
+        above, here = (self.body.at(self.space, self.rooms[place]) for place in (i + 1, i))
         multiply(self.body, above, self.body.at(self.weights, at), here)
 
     def _dense_activation(self, i: int) -> None:
