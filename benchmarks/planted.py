@@ -1,7 +1,7 @@
 """Which method finds dates that are known to be the true ones? And what survives when an encoder becomes random?
 
 Planted encoders are first tried by changing every date of theirs by itself; then methods explain them. Series are white
-noise of unit variance. The path is plain input gradients at four Gauss-Legendre nodes from the mean series.
+noise of unit variance. The path has four nodes, from the mean series.
 
     python benchmarks/planted.py [encoders]    the last line is JSON
 """
@@ -19,7 +19,10 @@ from torch import Tensor, nn
 from sitscope.attribution import gradslam, planted, sanity
 from sitscope.attribution.correlation import spearman
 from sitscope.attribution.gradslam import grad_slam
+from sitscope.attribution.passes import gradients_of
+from sitscope.attribution.path import path
 from sitscope.attribution.planting import Planted, planted_encoder
+from sitscope.attribution.targets import dimensions
 
 METRICS = (planted.auprc, planted.pointing_game, planted.relevance_mass, planted.relevance_rank)
 ALPHAS = (gradslam.letter, gradslam.element_wise, gradslam.activation_only)
@@ -40,29 +43,18 @@ def changed(made: Planted, seed: int, draws: int = 12) -> Tensor:
 
 def gradient(encoder: nn.Module, x: Tensor) -> Tensor:
     """(n, d, t): summed over bands."""
-    return _gradients(encoder, x).sum(2)
+    return gradients_of(encoder, x, dimensions)[0].sum(2)
 
 
-def path(encoder: nn.Module, x: Tensor, nodes: int = 4) -> Tensor:
+def four_nodes(encoder: nn.Module, x: Tensor) -> Tensor:
     """(n, d, t): contributions to e(x) - e(mean), summed over bands."""
-    mean = x.mean(0)
-    where, weight = np.polynomial.legendre.leggauss(nodes)
-    steps = zip((where + 1) / 2, weight / 2, strict=True)
-    gradients = sum(float(w) * _gradients(encoder, mean + float(u) * (x - mean)) for u, w in steps)
-    return ((x - mean)[:, None] * gradients).sum(2)
-
-
-def _gradients(encoder: nn.Module, x: Tensor) -> Tensor:
-    x = x.clone().requires_grad_()
-    e = encoder(x)
-    rows = [torch.autograd.grad(e[:, i].sum(), x, retain_graph=True)[0] for i in range(e.shape[1])]
-    return torch.stack(rows, dim=1)  # (n, d, c, t)
+    return path(encoder, x, nodes=4).merged
 
 
 def methods(made: Planted, x: Tensor, seed: int) -> dict[str, Tensor]:
     maps = {alpha.__name__: grad_slam(made.encoder, x, alpha=alpha).merged for alpha in ALPHAS}
     chance = torch.rand(len(x), *made.truth.shape, generator=torch.Generator().manual_seed(seed))
-    return {"path": path(made.encoder, x), **maps, "random": chance}
+    return {"path": four_nodes(made.encoder, x), **maps, "random": chance}
 
 
 def found(encoders: int) -> dict[str, dict[str, float]]:
@@ -89,7 +81,7 @@ def survived(encoders: int) -> dict[str, dict[str, float]]:
         one for one in made if one.recipe.startswith("reaching")
     ]  # a gate keeps its zeros, whatever the weights
     table = {}
-    for method, correlation in product((gradient, path), (sanity.of_magnitudes, spearman)):
+    for method, correlation in product((gradient, four_nodes), (sanity.of_magnitudes, spearman)):
         rows = []
         for seed, one in enumerate(reaching):
             x = torch.randn(50, one.bands, 60, generator=torch.Generator().manual_seed(seed))

@@ -82,6 +82,8 @@ def slow_matrix(chain: Chain, days: list[float]) -> list[list[float]]:
     sees = slow_sees(chain, len(days))
     fields = [slow_field(chain, cell) for cell in range(len(sees))]
     at = {cell: slow_day(days, sum(fields[cell]) / 2) for cell in range(len(sees)) if sees[cell]}
+    if not at:  # every cell sees padding only
+        return [[0.0] * len(sees) for _ in days]
     early, late = [a for a in at.values() if a <= days[0]], [a for a in at.values() if a >= days[-1]]
     for cell, a in at.items():  # of centres beyond the season the nearest lends its place to the others
         at[cell] = max(early) if a <= days[0] else min(late) if a >= days[-1] else a

@@ -120,6 +120,26 @@ def test_reconstruction_error_is_explained_through_encoder_and_series() -> None:
     assert float((found.residual.abs() / change.abs()).max()) <= 0.01
 
 
+def test_machine_code_gives_the_same_contributions() -> None:
+    """Through every kind of target: the chain rule takes the place of autograd."""
+    torch.manual_seed(0)
+    convolutions = [nn.Conv1d(2, 6, 5, padding=2), nn.MaxPool1d(2), nn.ELU(), nn.Conv1d(6, 8, 3), nn.ELU()]
+    encoder = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(48, 3)).double()
+    decoder = nn.Sequential(nn.Linear(3, 32), nn.Unflatten(1, (2, 16))).double()
+    unserved, x = encoder_like(encoder), series()
+    a, b = torch.tensor([1.0, 0.0, 2.0]).double(), torch.tensor([0.0, -1.0, 1.0]).double()
+    kinds = (targets.dimensions, targets.margin(a, b), targets.distance(a), targets.reconstruction_error(decoder))
+    for target in (*kinds, targets.reconstruction(decoder)):
+        ours, general = (path(f, x, target=target, nodes=5) for f in (encoder, unserved))
+        torch.testing.assert_close(ours.importance, general.importance)
+        torch.testing.assert_close(ours.values, general.values)
+
+
+def encoder_like(encoder: nn.Module) -> nn.Module:
+    """The same numbers, but no chain that machine code is written for."""
+    return nn.Sequential(nn.Identity(), encoder)
+
+
 def test_missing_values_spoil_no_other_series() -> None:
     encoder, x = encoder_of(), series()
     base = x.mean(0)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import xarray as xr
 
+from sitscope.attribution.gradslam import grad_slam
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.autoencoder.network import Settings
 from sitscope.autoencoder.training import _held_out, fit
@@ -38,8 +39,24 @@ def test_importance_lies_on_the_dates_of_the_training(fitted: Fitted, series: xr
     gap = np.where(np.arange(12) < 6, 0, 60) * np.timedelta64(1, "D")
     irregular = replace(fitted, dates=fitted.dates + gap)
     x, days = series.x.values[:5], (irregular.dates - irregular.dates[0]) / np.timedelta64(1, "D")
-    np.testing.assert_array_equal(irregular.explain(x), fitted.explain(x, dates=days))
+    np.testing.assert_allclose(irregular.explain(x), fitted.explain(x, dates=days), atol=1e-5)
     assert np.abs(irregular.explain(x) - fitted.explain(x)).max() > 0.01
+
+
+def test_importance_is_grad_slam_on_z_scores(fitted: Fitted, series: xr.Dataset) -> None:
+    z = torch.tensor((series.x.values - fitted.mean[:, None]) / fitted.std[:, None])
+    slow = grad_slam(fitted.network.encoder, z).merged
+    np.testing.assert_allclose(fitted.explain(series.x.values), slow.numpy(), atol=1e-5)
+
+
+def test_answers_are_the_same_where_there_is_no_fast_path(
+    fitted: Fitted, series: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = series.x.values
+    quick = fitted.embed(x), fitted.explain(x)
+    monkeypatch.setattr("sitscope.autoencoder.fitted.compiled", lambda encoder, dates: None)
+    for ours, general in zip(quick, (fitted.embed(x), fitted.explain(x)), strict=True):
+        np.testing.assert_allclose(ours, general, atol=1e-5)
 
 
 def test_a_saved_model_comes_back_the_same(fitted: Fitted, series: xr.Dataset, tmp_path: Path) -> None:

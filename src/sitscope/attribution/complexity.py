@@ -80,8 +80,8 @@ def diversity(importance: Float[Tensor, "n m t"], correlation: Correlation = spe
     Raises: as `gini`, and ValueError if there is one map only.
 
     Example:
-        >>> diversity(torch.tensor([[[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]], [[1.0, 2.0, 3.0], [0.0, 1.0, 9.0]]]))
-        tensor([-1.0000,  1.0000])
+        >>> diversity(torch.tensor([[[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]], [[1.0, 2.0, 3.0], [1.0, 3.0, 2.0]]]))
+        tensor([-0.5000,  0.5000])
     """
     check_importance(importance)
     m = importance.shape[1]

@@ -154,8 +154,6 @@ def random_order(
     """Importances drawn from [0, 1): what any order of the dates achieves.
 
     A series' numbers come from its own content and the seed, so that they do not depend on its company in a batch.
-    Equal series draw equal numbers.
-
     Raises what `grad_slam` raises for encoder, x, batch and target.
 
     Example:

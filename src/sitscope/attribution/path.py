@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .checks import check_input
-from .passes import gradients_of, values_of
+from .passes import quick_gradients_of, values_of
 from .targets import Target, dimensions
 
 FEWEST, MOST = 4, 64
@@ -126,7 +126,7 @@ def integrated(
     """(x - b) times the mean gradient along the path, by Gauss-Legendre quadrature with so many nodes."""
     total: Tensor | float = 0.0
     for at, weight in zip(*gauss_legendre(nodes), strict=True):
-        total = total + weight * gradients_of(encoder, start + at * (x - start), target)[0]
+        total = total + weight * quick_gradients_of(encoder, start + at * (x - start), target)[0]
     assert isinstance(total, Tensor)
     return total * (x - start)[:, None]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .checks import check_input
 from .masking import Neighbours, from_neighbours, neighbours
-from .passes import gradients_of, values_of
+from .passes import quick_gradients_of, values_of
 from .path import reference_for
 from .targets import Target, dimensions
 
@@ -166,4 +166,4 @@ def _gradient(
     def squared_shift(e: Float[Tensor, "n d"], series: Float[Tensor, "n c t"]) -> Float[Tensor, "n 1"]:
         return (target(e, series) - values).square().sum(1, keepdim=True)
 
-    return gradients_of(encoder, z, squared_shift)[0][:, 0]
+    return quick_gradients_of(encoder, z, squared_shift)[0][:, 0]

@@ -171,8 +171,8 @@ def random_dimension(importance: Float[Tensor, "n m t"]) -> Float[Tensor, "n m"]
         TypeError, ValueError: importance is not (n, m, t) or not finite, or has one value only.
 
     Example:
-        >>> random_dimension(torch.tensor([[[1.0, 2.0, 3.0], [-10.0, -20.0, -30.0]]]))
-        tensor([[1.0000, 1.0000]])
+        >>> random_dimension(torch.tensor([[[1.0, 2.0, 3.0], [-20.0, -30.0, -10.0]]]))
+        tensor([[0.5000, 0.5000]])
     """
     check_importance(importance)
     m = importance.shape[1]

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from jaxtyping import Float, Float32
 from pydantic import ValidationError
 from torch import Tensor
 
+from sitscope.attribution.fast import compiled
 from sitscope.attribution.gradslam import grad_slam
 from sitscope.attribution.path import path
 from sitscope.autoencoder.network import Autoencoder, Settings, as_tensor, scaled
@@ -57,8 +59,9 @@ class Fitted:
 
     def embed(self, x: Values) -> Float32[np.ndarray, "n d"]:
         """Embedding (n, d) of series x (n, c, t) in the units of the cube. Raises BadInput for other dates or bands."""
+        fast = compiled(self.network.encoder, len(self.dates))
         with torch.no_grad():
-            parts = [self.network.encoder(z) for z in self._scaled(x)]
+            parts = [(fast.embed if fast else self.network.encoder)(z) for z in self._scaled(x)]
         return torch.cat(parts).cpu().numpy() if parts else np.empty((0, self.settings.dims), np.float32)
 
     def reconstruct(self, x: Values) -> Float32[np.ndarray, "n c t"]:
@@ -74,8 +77,11 @@ class Fitted:
         Options are those of `sitscope.attribution.gradslam.grad_slam`; the defaults are the letter's Eqs. 3-4, on the
         dates of the training. With the default scaling and merge an importance lies in [-1, 1].
         """
+        encoder = self.network.encoder
+        fast = compiled(encoder, len(self.dates)) if not options else None
         options = {"dates": self.dates} | options
-        parts = [grad_slam(self.network.encoder, z, **options).merged.cpu().numpy() for z in self._scaled(x)]
+        found = ((fast.grad_slam if fast else partial(grad_slam, encoder))(z, **options) for z in self._scaled(x))
+        parts = [each.merged.cpu().numpy() for each in found]
         return np.concatenate(parts) if parts else np.empty((0, self.settings.dims, len(self.dates)), np.float32)
 
     def contributions(

@@ -13,8 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from sitscope.errors import BadInput
 
-CHUNK = 1 << 18
-"""Embeddings assigned at once, so that the distances stay small."""
+CHUNK = 1 << 13
+"""Embeddings assigned at once, so that the distances stay in the cache."""
+
+STARTS = 20_000
+"""Of a subsample, those on which the ten starts of k-means are tried; from the best, the whole subsample goes on."""
 
 Assign = Callable[[Int[np.ndarray, "k m"]], Int[np.ndarray, " k"]]
 """From votes (clusters, classes) to the class of each cluster; -1 for none."""
@@ -112,12 +115,17 @@ def fit_codebook(
     require_clusters(clusters, len(embedding))
     rng = np.random.default_rng(seed)
     some = embedding if len(embedding) <= subsample else embedding[rng.choice(len(embedding), subsample, replace=False)]
+    some = np.asarray(some, np.float32)
+    few = some[:STARTS] if len(some) < len(embedding) else some  # a subsample is in random order
     with threadpool_limits(1):  # sums in one order only: the same centres on any number of cores
-        fitted = KMeans(clusters, n_init=10, random_state=seed).fit(np.asarray(some, np.float32))
+        fitted = KMeans(clusters, n_init=10, random_state=seed).fit(few)
+        if len(few) < len(some):
+            fitted = KMeans(clusters, init=fitted.cluster_centers_, n_init=1).fit(some)
     order = np.argsort(-np.bincount(fitted.labels_, minlength=clusters), kind="stable")
     centres = fitted.cluster_centers_[order].astype(np.float32)
     book = Codebook(centres, np.zeros((clusters, len(classes)), np.int64), classes, np.full(clusters, -1))
-    votes = _vote(book.cluster(embedding), label, clusters, classes)
+    labelled = label != ""
+    votes = _vote(book.cluster(embedding[labelled]), label[labelled], clusters, classes)
     return Codebook(centres, votes, classes, assign(votes))
 
 
@@ -134,8 +142,7 @@ def _vote(
     cluster: Int[np.ndarray, " n"], label: Shaped[np.ndarray, " n"], clusters: int, classes: tuple[str, ...]
 ) -> Int[np.ndarray, "k m"]:
     votes = np.zeros((clusters, len(classes)), np.int64)
-    voters = label != ""
-    np.add.at(votes, (cluster[voters], np.searchsorted(classes, label[voters])), 1)
+    np.add.at(votes, (cluster, np.searchsorted(classes, label)), 1)
     return votes
 
 
