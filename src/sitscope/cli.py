@@ -26,7 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which acquisition dates does an embedding of a satellite image time series look at, "
     "and why are two crops confused?\n\n"
-    "Start with **sitscope demo**, then **sitscope run** on your own images and fields.\n\n"
+    "Start with **sitscope demo**, then **sitscope run** on your own images and fields; **sitscope evaluate** measures "
+    "which method of explaining to believe.\n\n"
     "Exit codes: 0 done, 1 unexpected, 2 wrong option, 3 input that cannot be used, 4 interrupted and resumable.",
     epilog="Run any of them with --debug in front (sitscope --debug run ...) to see the traceback of an error.",
 )

@@ -180,7 +180,7 @@ class RunFolder:
             notes=facts["notes"],
             chosen=facts["settings"]["groups"],
             by_clusters=plain["by_clusters"],
-            fidelity=json.loads((self.path / "fidelity.json").read_text()),
+            fidelity=json.loads(fidelity.read_text()) if (fidelity := self.path / "fidelity.json").exists() else None,
             evaluation=pd.read_csv(evaluation) if (evaluation := self.path / "evaluation.csv").exists() else None,
         )
 

@@ -3,15 +3,14 @@
 n series, p series of the pool, c bands, t dates, m values explained.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from sitscope.attribution import controls, fidelity, sanity
@@ -166,7 +165,8 @@ def table(
     halves of the dates set to the mean curve), and of the path and the letter's map, when all layers are random,
     `randomised` (Spearman's correlation with the map before; signs count) and `emprt`; of the path `residual`.
 
-    names: of `methods`; all if not given. progress: of series embedded. Raises BadInput for an unknown name.
+    names: of `methods`; all if not given. progress: of series without some of their dates.
+    Raises BadInput for an unknown name.
     """
     known = methods(on)
     names = list(known) if names is None else list(names)
@@ -180,9 +180,8 @@ def table(
     if "path" in names:
         rows.append(_residual(on))
     maskings = standard(on.pool, len(on.x), days=on.days, draws=draws, seed=seed)
-    with _counted(on.encoder, _work(on.x, maskings, len(names)), progress):
-        fixed: Mapping[str, Method] = {name: lambda f, x, name=name: maps[name] for name in names}  # type: ignore[misc]
-        rows = evaluate(on.encoder, on.x, fixed, maskings, seed=seed) + rows
+    fixed: Mapping[str, Method] = {name: lambda f, x, name=name: maps[name] for name in names}  # type: ignore[misc]
+    rows = evaluate(on.encoder, on.x, fixed, _counted(maskings, on.x, len(names), progress), seed=seed) + rows
     return pd.DataFrame([row.as_dict() for row in rows])
 
 
@@ -221,8 +220,10 @@ def _mean(name: str, metric: str, baseline: str, values: Float[Tensor, " n"]) ->
     return Row(name, metric, baseline, of(torch.arange(len(values))), *fidelity.bootstrap(of, len(values)))
 
 
-def _work(x: Float[Tensor, "n c t"], maskings: Mapping[str, Masking], count: int) -> int:
-    """Series that `evaluate` embeds, draws and all."""
+def _counted(
+    maskings: Mapping[str, Masking], x: Float[Tensor, "n c t"], count: int, progress: Talk | None
+) -> dict[str, Masking]:
+    """The maskings, which tell how many of the series that `evaluate` embeds for so many methods they have made."""
     n, _, t = x.shape
     none, first = (
         torch.zeros(1, t, dtype=torch.bool, device=x.device),
@@ -230,22 +231,20 @@ def _work(x: Float[Tensor, "n c t"], maskings: Mapping[str, Masking], count: int
     )
     draws = sum(len(mask(x[:1], none, first)) for mask in maskings.values())
     ways = RANDOM_ORDERS + 1 + 2 * count  # chance, greedy, and each method there and back
-    return n * (draws * (ways * (t + 1) + t * (t + 1) // 2) + len(maskings))
-
-
-@contextmanager
-def _counted(encoder: nn.Module, total: int, progress: Talk | None) -> Iterator[None]:
-    """Tell how many series the encoder has embedded."""
+    total = n * draws * (ways * (t + 1) + t * (t + 1) // 2)
     done = 0
 
-    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal done
-        done += len(output)
-        if progress:
-            progress(done, total)
+    def counting(mask: Masking) -> Masking:
+        def made(
+            series: Float[Tensor, "m c t"], removed: Bool[Tensor, "m t"], which: Int[Tensor, " m"]
+        ) -> Float[Tensor, "k m c t"]:
+            nonlocal done
+            drawn = mask(series, removed, which)
+            done += len(drawn) * len(series)
+            if progress:
+                progress(done, total)
+            return drawn
 
-    handle = encoder.register_forward_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
+        return made
+
+    return {name: counting(mask) for name, mask in maskings.items()}
