@@ -181,8 +181,8 @@ def evaluate(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Methods to compare, with commas: path,rounds,letter,element-wise,activation-only,grad-cam,occlusion,"
-            "integrated-gradients,saliency,random. [all]",
+            help="Methods to compare, with commas (path,letter): path, rounds, letter, element-wise, activation-only, "
+            "grad-cam, occlusion, integrated-gradients, saliency, random. [all]",
         ),
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Random replacements of each date; fewer are faster.")] = 16,

@@ -187,7 +187,7 @@ def _profiles(names: list[str], dims: int, time: np.ndarray, scores: Any, rng: n
                     {
                         "class": name, "dim": dim, "date": time, "importance": importance, "importance_std": 0.12,
                         "importance_low": importance - 0.02, "importance_high": importance + 0.02,
-                        "n": int(scores.confusion[i].sum()), "n_fields": max(3, n // 60),
+                        "n": int(scores.confusion[i].sum()), "n_explained": min(400, int(scores.confusion[i].sum())), "n_fields": max(3, n // 60),
                         "VV": vv, "VV_std": 1.1 + 0.3 * np.sin(day / 40), "VV_low": vv - 0.1, "VV_high": vv + 0.1,
                         "VH": vh, "VH_std": 1.3, "VH_low": vh - 0.1, "VH_high": vh + 0.1,
                     }

@@ -139,6 +139,7 @@ def test_captions_say_which_method_is_shown_and_keep_the_meaning_of_colours(draw
     assert "red raises the embedding dimension, blue lowers it" in captions["profile_confused_VV"]
     assert "by the letter's Grad-SLAM" in captions["profile_confused_VV_letter"]
     assert "blue may therefore stand for a strong negative influence" in captions["profile_confused_VV_letter"]
+    assert "Importance is the mean over at most 400 of the series." in captions["profile_confused_VV"]
     assert "by path attribution" in captions["importance_overview"]
     assert "by path attribution" in captions["peak_dates"]
 

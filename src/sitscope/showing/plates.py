@@ -165,8 +165,8 @@ def _profile(findings: Findings, group: Group, band: str, other: str = "") -> Pl
     hollow = " Hollow markers: more than half of the acquisition's values were missing." if _hollow(findings) else ""
     caption = (
         f"Mean {band} of {listed(group.classes)}, with the number of test series in brackets, coloured by the "
-        f"importance of each acquisition by {named(method)}{UNITS[method]}; larger markers matter more. Grey: one "
-        f"standard deviation.{hollow} {display.caption}"
+        f"importance of each acquisition by {named(method)}{UNITS[method]}; larger markers matter more."
+        f"{_explained(table)} Grey: one standard deviation.{hollow} {display.caption}"
     )
     figure = profile_figure(table, group.classes, band, findings.units, display, missing=findings.missing.astype(float))
     alt = (
@@ -174,6 +174,11 @@ def _profile(findings: Findings, group: Group, band: str, other: str = "") -> Pl
         f"importance by {named(method)}, one panel for each of {many(findings.dims, 'embedding dimension')}."
     )
     return Plate(plate_name(group, band, other), figure, caption, alt)
+
+
+def _explained(table: pd.DataFrame) -> str:
+    most = int(table.n_explained.max())
+    return "" if (table.n_explained == table.n).all() else f" Importance is the mean over at most {most} of the series."
 
 
 def _hollow(findings: Findings) -> bool:
