@@ -58,7 +58,7 @@ def there() -> list[str]:
 
 def trained(name: str, seed: int) -> Trained:
     """Read a set and train the default autoencoder, embedding in 2-D, with this seed."""
-    series, truth = _series(name, seed)
+    series, truth = series_of(name, seed)
     fitted = fit(series, Settings(), seed=seed)
     order = np.random.default_rng(seed).permutation(len(series.x))
     statistics = (torch.as_tensor(fitted.mean), torch.as_tensor(fitted.std))
@@ -66,7 +66,8 @@ def trained(name: str, seed: int) -> Trained:
     return Trained(fitted.network.encoder, x, series.label.values[order], fitted, truth)
 
 
-def _series(name: str, seed: int) -> tuple[xr.Dataset, pd.DataFrame | None]:
+def series_of(name: str, seed: int) -> tuple[xr.Dataset, pd.DataFrame | None]:
+    """The series of a set, and of the simulated one the truth."""
     place = SETS[name]
     if place is None:
         scene = simulate(fields=600, seed=seed)
@@ -92,7 +93,7 @@ def _from_npz(name: str, path: Path, seed: int) -> xr.Dataset:
 
 
 def main() -> None:
-    print(json.dumps({name: dict(_series(name, 0)[0].x.sizes) for name in there()}))
+    print(json.dumps({name: dict(series_of(name, 0)[0].x.sizes) for name in there()}))
 
 
 if __name__ == "__main__":
