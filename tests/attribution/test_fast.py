@@ -46,7 +46,7 @@ def networks(draw: st.DrawFn) -> tuple[Settings, int, int]:
         activation=draw(st.sampled_from(["elu", "relu", "gelu"])),
         hidden=tuple(draw(st.lists(st.integers(1, 20), max_size=2))),
     )
-    for dates in range(draw(st.integers(5, 60)), 300):
+    for dates in range(draw(st.integers(5, 60)), 4000):
         try:
             cells_left(dates, chosen)
         except BadInput:
