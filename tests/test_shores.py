@@ -31,7 +31,7 @@ ORDER = [
     "folder",
     "settings",
 ]
-ORDER += ["job", "cli"]
+ORDER += ["job", "measuring", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

@@ -1,23 +1,20 @@
-"""One verb per stage; the only place that talks to a person."""
+"""One verb per stage: what a person can ask for."""
 
 import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from sitscope import verbs
 from sitscope.errors import BadInput
+from sitscope.terminal import telling
 
-if TYPE_CHECKING:
-    from sitscope.job import Talk
-
-UNEXPECTED, BAD_INPUT, PARTIAL = 1, 3, 4
-"""Exit codes beside 0; 2 is a wrong option, which typer answers itself."""
+UNEXPECTED, BAD_INPUT = 1, 3
+"""Exit codes beside 0; 2 is a wrong option, which typer answers itself, 4 is `terminal.PARTIAL`."""
 
 LETTER_GROUPS = (("Cotton", "Tomato", "Sugar Beet"), ("Cotton", "Sweet Potato", "Pepper"), ("Fallow", "Quinoa"))
 """The classes of the letter's Fig. 4."""
@@ -164,9 +161,13 @@ def report(
     from sitscope.folder import RunFolder
     from sitscope.job import show
 
-    with _talk() as talk:
+    with telling() as talk:
         show(RunFolder(run), talk, _groups(group))
     print(run / "report.html")
+
+
+app.command()(verbs.ingest)
+app.command()(verbs.bench)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -180,7 +181,7 @@ def _groups(asked: list[str] | None) -> tuple[tuple[str, ...], ...] | None:
 def _simulate(out: Path, fields: int, seed: int) -> None:
     from sitscope.simulation.scene import simulate, write_scene
 
-    with _talk() as talk:
+    with telling() as talk:
         talk("simulating", 0, 1)
         scene = simulate(fields=fields, seed=seed)
         talk("simulating", 1, 1)
@@ -190,7 +191,7 @@ def _simulate(out: Path, fields: int, seed: int) -> None:
 def _run(images: list[str] | str | Path, fields: Path, out: Path, settings: Any, overwrite: bool, json: bool) -> None:
     from sitscope.job import run
 
-    with _talk() as talk:
+    with telling() as talk:
         findings = run(images, fields, out, settings, overwrite=overwrite, talk=talk)
     scores = findings.scores
     if json:
@@ -202,40 +203,6 @@ def _run(images: list[str] | str | Path, fields: Path, out: Path, settings: Any,
         file=sys.stderr,
     )
     print(f"report   {out / 'report.html'}\nfigures  {out / 'figures'}\nmaps     {out / 'maps'}")
-
-
-@contextmanager
-def _talk() -> Iterator["Talk"]:
-    """Progress bars on stderr, only on a terminal; elsewhere a line when a stage begins."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
-    tasks: dict[str, Any] = {}
-    with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    ) as bars:
-
-        def talk(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-                if not console.is_terminal:
-                    print(f"sitscope: {stage}", file=sys.stderr)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        try:
-            yield talk
-        except KeyboardInterrupt:
-            print("sitscope: interrupted. Start it again with the same options to go on.", file=sys.stderr)
-            raise typer.Exit(PARTIAL) from None
 
 
 def main() -> None:
