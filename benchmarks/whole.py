@@ -7,18 +7,19 @@ Zarr store by region; importance is summed by cluster on the way.
 
     python -m benchmarks.whole [side]    pixels along y and x, 2048 if not given; the last line is JSON
 
-The scene is cut into rows of blocks. Each is done by one worker alone, then by two at once, each a half of it, so that
-whatever else the machine does meets both alike. The start of the workers is not counted.
+The scene is cut into parts of half a million series. Each is done by one worker alone, then by two at once, each every
+other block of it, so that whatever else the machine does meets both alike. The start of the workers is not counted.
 
-- two_process_speedup: wall-clock time of one / of two, the median over rows; speedup_of_sums: of all rows together.
+- two_process_speedup: wall-clock time of one / of two, the median over parts; speedup_of_sums: of all parts together.
 - scaling_by_processor_time: twice the processor time of one / that of both together: what two take from each other,
   whatever other processes take from them.
 - io_share: reading and writing / all wall-clock time of the worker alone; io_share_two: of both, when there are two.
 - peak_gb: largest resident memory of a worker; imports_gb: before it opened the cube.
-- growth: peak memory of the worker after all rows / after the first row (an eighth of them at 2048) - 1.
-- series_per_second: of one process and of two, all rows together.
+- growth: peak memory of the worker after all series / after the first half million - 1.
+- series_per_second: of one process and of two, all parts together.
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -48,7 +49,12 @@ from sitscope.cube.reading import open_cube
 from sitscope.cube.writing import for_zarr
 
 DATES = np.datetime64("2017-01-03", "ns") + 6 * np.arange(61) * np.timedelta64(1, "D")
-BANDS, CLUSTERS, SPLIT = ["VV", "VH"], 16, 2
+BANDS, CLUSTERS = ["VV", "VH"], 16
+PART = 2**19
+"""Series of a round."""
+
+Block = dict[str, slice]
+"""Where in y and x."""
 
 
 def seasons(shape: tuple[int, ...], seed: int | tuple[int, ...]) -> np.ndarray:
@@ -106,31 +112,27 @@ class Worker:
         strength = np.take_along_axis(importance, peak[:, :, None], axis=2)[:, :, 0]
         return np.hstack([embedding, cluster[:, None] + 1, peak + 1, strength]).astype(np.float32)
 
-    def work(self, rows: slice, columns: slice) -> dict[str, float]:
-        """Explain a part of the scene, block by block; what it took."""
-        part = self.cube[:, :, rows, columns]
+    def work(self, blocks: list[Block]) -> dict[str, float]:
+        """Explain some blocks of the scene; what it took."""
         reading = writing = 0.0
         start, used = time.perf_counter(), time.process_time()
-        for top, tall in _steps(part.chunks[2], rows.start):
-            for left, wide in _steps(part.chunks[3], columns.start):
-                place = {"y": slice(top, top + tall), "x": slice(left, left + wide)}
-                begun = time.perf_counter()
-                block = self.cube.isel(place).load()
-                reading += time.perf_counter() - begun
-                found = over_pixels(self.explained, block, outputs=3 * self.fitted.settings.dims + 1)
-                begun = time.perf_counter()
-                self.write(found, place)
-                writing += time.perf_counter() - begun
-        found_in = time.perf_counter() - start
+        for place in blocks:
+            begun = time.perf_counter()
+            block = self.cube.isel(place).load()
+            reading += time.perf_counter() - begun
+            found = over_pixels(self.explained, block, outputs=3 * self.fitted.settings.dims + 1)
+            begun = time.perf_counter()
+            self.write(found, place)
+            writing += time.perf_counter() - begun
         return {
-            "seconds": found_in,
+            "seconds": time.perf_counter() - start,
             "processor": time.process_time() - used,
             "io": reading + writing,
             "peak_gb": peak_gb(),
             "imports_gb": self.imports_gb,
         }
 
-    def write(self, found: xr.DataArray, place: dict[str, slice]) -> None:
+    def write(self, found: xr.DataArray, place: Block) -> None:
         """A block of the maps to its place in the store."""
         d = self.fitted.settings.dims
         maps = named(found.transpose("output", "y", "x"), d).drop_vars(["y", "x", "spatial_ref"], errors="ignore")
@@ -146,8 +148,10 @@ def named(packed: xr.DataArray, d: int) -> xr.Dataset:
     )
 
 
-def _steps(sizes: tuple[int, ...], first: int) -> list[tuple[int, int]]:
-    return [(first + sum(sizes[:i]), size) for i, size in enumerate(sizes)]
+def cut(cube: xr.DataArray) -> list[Block]:
+    """The blocks of the cube, row by row."""
+    rows, columns = (np.cumsum((0, *sizes)).tolist() for sizes in cube.chunks[2:])
+    return [{"y": slice(*y), "x": slice(*x)} for y in itertools.pairwise(rows) for x in itertools.pairwise(columns)]
 
 
 def serve(home: Path, book: Codebook, pipe: Connection) -> None:
@@ -155,7 +159,7 @@ def serve(home: Path, book: Codebook, pipe: Connection) -> None:
     worker = Worker(home, book)
     pipe.send(None)
     while (part := pipe.recv()) is not None:
-        pipe.send(worker.work(*part))
+        pipe.send(worker.work(part))
 
 
 def prepare(home: Path, side: int) -> Codebook:
@@ -173,10 +177,10 @@ def prepare(home: Path, side: int) -> Codebook:
     return book
 
 
-def rounds(home: Path, side: int, book: Codebook) -> tuple[list[dict[str, float]], list[list[dict[str, float]]]]:
-    """Each row of blocks by one worker, then by two."""
+def rounds(home: Path, book: Codebook) -> tuple[list[dict[str, float]], list[list[dict[str, float]]]]:
+    """Every part of the scene by one worker, then by two."""
     start, (pipes, processes) = multiprocessing.get_context("spawn"), ([], [])
-    for _ in range(SPLIT):
+    for _ in range(2):
         mine, theirs = start.Pipe()
         process = start.Process(target=serve, args=(home, book, theirs))
         process.start()
@@ -184,17 +188,19 @@ def rounds(home: Path, side: int, book: Codebook) -> tuple[list[dict[str, float]
         processes.append(process)
     for pipe in pipes:
         pipe.recv()
-    tall, half = open_cube(home / "CUBE.zarr").chunks[2][0], side // SPLIT
+    cube = open_cube(home / "CUBE.zarr")
+    blocks = cut(cube)
+    each = -(-PART // (cube.chunks[2][0] * cube.chunks[3][0]))
     alone, both = [], []
-    for top in range(0, side, tall):
-        rows = slice(top, min(top + tall, side))
-        pipes[0].send((rows, slice(0, side)))
+    for i in range(0, len(blocks), each):
+        part = blocks[i : i + each]
+        pipes[0].send(part)
         alone.append(pipes[0].recv())
-        for i, pipe in enumerate(pipes):
-            pipe.send((rows, slice(i * half, side if i else half)))
+        for j, pipe in enumerate(pipes):
+            pipe.send(part[j::2])
         both.append([pipe.recv() for pipe in pipes])
-        one, two = alone[-1]["seconds"], max(each["seconds"] for each in both[-1])
-        series = (rows.stop - rows.start) * side
+        one, two = alone[-1]["seconds"], max(took["seconds"] for took in both[-1])
+        series = sum((p["y"].stop - p["y"].start) * (p["x"].stop - p["x"].start) for p in part)
         print(f"  {series:>9,} series: one {one:.1f} s, two {two:.1f} s, {one / two:.2f} x", flush=True)
     for pipe, process in zip(pipes, processes, strict=True):
         pipe.send(None)
@@ -207,7 +213,7 @@ def main() -> None:
     print(f"{processor()}, {os.cpu_count()} processors, torch {torch.__version__}; {side**2:,} series")
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
-        alone, both = rounds(home, side, prepare(home, side))
+        alone, both = rounds(home, prepare(home, side))
         maps = xr.open_zarr(home / "maps.zarr", consolidated=False)
         assert bool((maps.cluster > 0).all() & maps.embedding.notnull().all()), "a part of the scene was left out"
     one = [each["seconds"] for each in alone]

@@ -9,6 +9,7 @@ import rasterio
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as some
+from rasterio._env import get_gdal_config
 
 from sitscope.cube import ingest as ingesting
 from sitscope.cube import layers
@@ -205,3 +206,22 @@ def test_a_place_that_is_not_free_is_left_alone(tmp_path: Path) -> None:
     write_stack(tmp_path / "stack", bands=("VH",), dates=DATES[::-1])
     ingest(tmp_path / "stack", made, bands=["VH"], overwrite=True)
     assert open_cube(made).band.values.tolist() == ["VH"]
+
+
+def test_the_cache_of_gdal_holds_a_window_while_images_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    real = layers._values
+
+    def watched(path: str, wanted: list[layers.Layer], window: layers.Window) -> Any:
+        held.append(get_gdal_config("GDAL_CACHEMAX"))
+        return real(path, wanted, window)
+
+    monkeypatch.setattr(layers, "_values", watched)
+    stack, before = write_large(tmp_path / "stack", **TILED), get_gdal_config("GDAL_CACHEMAX")
+    wanted = ingesting._layout(ingesting.open_bands(stack, None, None, None, None, None)[0]).cache_bytes
+    assert wanted not in held  # opening looks at a few pixels
+    ingest(stack, tmp_path / "CUBE.zarr")
+    assert held[-1] == wanted >= 4 * 6 * 300 * 280
+    assert get_gdal_config("GDAL_CACHEMAX") == before
