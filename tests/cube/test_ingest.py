@@ -225,3 +225,17 @@ def test_the_cache_of_gdal_holds_a_window_while_images_are_read(
     ingest(stack, tmp_path / "CUBE.zarr")
     assert held[-1] == wanted >= 4 * 6 * 300 * 280
     assert get_gdal_config("GDAL_CACHEMAX") == before
+
+
+@pytest.mark.parametrize("kind", ["zarr", "netcdf", "memory"])
+def test_other_images_than_geotiffs_are_converted_too(kind: str, tmp_path: Path) -> None:
+    write_stack(tmp_path / "stack")
+    images: Any = ingest(tmp_path / "stack", tmp_path / "first.zarr")
+    if kind == "netcdf":
+        images = tmp_path / "cube.nc"
+        xr.open_zarr(tmp_path / "first.zarr").drop_encoding().to_netcdf(images)
+    elif kind == "memory":
+        images = xr.open_zarr(tmp_path / "first.zarr").load()
+    made = ingest(images, tmp_path / "second.zarr", bands=["VV"], start=DATES[1])
+    xr.testing.assert_identical(open_cube(made).load(), open_cube(images, bands=["VV"], start=DATES[1]).load())
+    assert made == tmp_path / "second.zarr"
