@@ -14,6 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sitscope.measuring import processor, sgemm
+
+__all__ = ["Side", "alone", "peak_gb", "processor", "ratio", "rounds", "settle", "sgemm"]
+
 BATCHES = (16, 64, 128, 256, 512, 1024)
 
 
@@ -65,29 +69,12 @@ def rounds(sides: dict[str, Side], x: Tensor, number: int, at_least: float = 0.1
     return taken
 
 
-def sgemm(at_least: float = 0.1) -> float:
-    """Seconds per floating-point operation of a product of matrices at the size that suits it best."""
-    best = float("inf")
-    for size in (512, 1024):
-        a, b, c = torch.randn(size, size), torch.randn(size, size), torch.empty(size, size)
-        torch.mm(a, b, out=c)
-        start, calls = time.process_time(), 0
-        while time.process_time() - start < at_least / 2:
-            torch.mm(a, b, out=c)
-            calls += 1
-        best = min(best, (time.process_time() - start) / calls / (2 * size**3))
-    return best
-
-
 def ratio(taken: dict[str, list[float]], slow: str, quick: str) -> float:
     """How many times longer one side takes than another: the median over rounds."""
     return statistics.median(a / b for a, b in zip(taken[slow], taken[quick], strict=True))
 
 
-def processor() -> str:
-    """What the machine calls itself."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return "unknown processor"
+def peak_gb() -> float:
+    """Largest resident memory of this process, in GB of 2^30 bytes; Linux only."""
+    with open("/proc/self/status") as lines:  # what getrusage says is also of the process that started this one
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20

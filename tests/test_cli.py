@@ -3,14 +3,17 @@
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from importlib.metadata import version
+from json import loads
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mistakes import MISTAKES, Mistake, good
-from sitscope import cli
+from sitscope import cli, measuring
+from sitscope.cube.reading import open_cube
 from small_scenes import write_stack
 
 SHALLOW = "[autoencoder]\nfilters = [4]\nkernels = [3]\nstrides = [1]\npooling = [2]\n"
@@ -189,9 +192,57 @@ def test_an_interruption_has_code_4_and_says_how_to_go_on(
     assert "Start it again" in capsys.readouterr().err
 
 
+def test_ingest_prints_the_cube_that_takes_the_place_of_the_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_stack(tmp_path / "stack")
+    out = tmp_path / "CUBE.zarr"
+    assert sitscope("ingest", "--images", tmp_path / "stack", "--bands", "VH", "--out", out) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert open_cube(out).identical(open_cube(tmp_path / "stack", bands=["VH"]))
+    assert sitscope("ingest", "--images", tmp_path / "stack", "--out", out) == 3
+    assert "is there already. Name another place, or replace it with --overwrite" in capsys.readouterr().err
+    assert sitscope("ingest", "--images", tmp_path / "stack", "--out", out, "--overwrite") == 0
+    assert open_cube(out).band.values.tolist() == ["VV", "VH"]
+
+
+def test_ingest_says_what_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_stack(tmp_path / "stack", tags={})
+    assert sitscope("ingest", "--images", tmp_path / "stack", "--out", tmp_path / "CUBE.zarr") == 3
+    assert "Say which: --units dB or --units linear" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["stack"]
+
+
+def test_an_interrupted_ingest_has_code_4_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    write_stack(tmp_path / "stack")
+    given = ("ingest", "--images", tmp_path / "stack", "--out", tmp_path / "CUBE.zarr")
+    with monkeypatch.context() as patch:
+        patch.setattr("xarray.Dataset.to_zarr", stopped)
+        assert sitscope(*given) == 4
+    assert "Start it again with the same options" in capsys.readouterr().err
+    assert not (tmp_path / "CUBE.zarr").exists()
+    assert sitscope(*given) == 0
+
+
+def test_bench_compares_this_machine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = partial(measuring.measure, rounds=1, seconds=0.0)
+    monkeypatch.setattr(measuring, "measure", quick)
+    assert sitscope("bench", "--json") == 0
+    found = loads(capsys.readouterr().out)
+    assert set(found) == {"processor", "instructions", "embed", "explain", "general", "sgemm_gflops"}
+    assert found["explain"] > 0
+    assert sitscope("bench") == 0
+    assert "the reference machine (23,100 series/s, docs/speed.md)" in capsys.readouterr().out
+
+
 def test_help_teaches_every_verb() -> None:
     done = subprocess.run([sys.executable, "-m", "sitscope.cli", "--help"], capture_output=True, text=True, check=True)
-    for verb in ("demo", "simulate", "run", "report", "evaluate"):
+    for verb in ("demo", "simulate", "ingest", "run", "report", "evaluate", "bench"):
         assert verb in done.stdout
 
 

@@ -13,6 +13,7 @@ from typing import Any
 _HOMES = {
     "BadInput": "errors",
     "open_cube": "cube.reading",
+    "ingest": "cube.ingest",
     "sample": "cube.sampling",
     "split_by_field": "cube.splitting",
     "over_pixels": "cube.over",

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sitscope import verbs
 from sitscope.errors import BadInput
 from sitscope.terminal import telling, write_table
 
@@ -211,6 +212,10 @@ def evaluate(
     write_table(found)
     for name, path in {"table": "evaluation.csv", "figure": "figures/fidelity.png", "report": "report.html"}.items():
         print(f"{name:<8} {run / path}")
+
+
+app.command()(verbs.ingest)
+app.command()(verbs.bench)
 
 
 def _names(text: str) -> tuple[str, ...]:

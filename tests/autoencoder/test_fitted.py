@@ -49,6 +49,13 @@ def test_importance_is_grad_slam_on_z_scores(fitted: Fitted, series: xr.Dataset)
     np.testing.assert_allclose(fitted.explain(series.x.values), slow.numpy(), atol=1e-5)
 
 
+def test_one_pass_gives_embedding_and_importance(fitted: Fitted, series: xr.Dataset) -> None:
+    x = np.tile(series.x.values, (4, 1, 1))  # more than a batch
+    embedding, importance = fitted.embed_and_explain(x)
+    np.testing.assert_allclose(embedding, fitted.embed(x), atol=1e-6)
+    np.testing.assert_array_equal(importance, fitted.explain(x))
+
+
 def test_answers_are_the_same_where_there_is_no_fast_path(
     fitted: Fitted, series: xr.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

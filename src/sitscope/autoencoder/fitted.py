@@ -77,12 +77,22 @@ class Fitted:
         Options are those of `sitscope.attribution.gradslam.grad_slam`; the defaults are the letter's Eqs. 3-4, on the
         dates of the training. With the default scaling and merge an importance lies in [-1, 1].
         """
+        return self.embed_and_explain(x, **options)[1]
+
+    def embed_and_explain(
+        self, x: Values, **options: Any
+    ) -> tuple[Float32[np.ndarray, "n d"], Float32[np.ndarray, "n d t"]]:
+        """What `embed` and `explain` give, for the price of `explain`: one forward pass serves both."""
         encoder = self.network.encoder
         fast = compiled(encoder, len(self.dates)) if not options else None
         options = {"dates": self.dates} | options
-        found = ((fast.grad_slam if fast else partial(grad_slam, encoder))(z, **options) for z in self._scaled(x))
-        parts = [each.merged.cpu().numpy() for each in found]
-        return np.concatenate(parts) if parts else np.empty((0, self.settings.dims, len(self.dates)), np.float32)
+        d, t = self.settings.dims, len(self.dates)
+        embedding, importance = [np.empty((0, d), np.float32)], [np.empty((0, d, t), np.float32)]
+        for z in self._scaled(x):
+            found = (fast.grad_slam if fast else partial(grad_slam, encoder))(z, **options)
+            embedding.append(found.embedding.cpu().numpy())
+            importance.append(found.merged.cpu().numpy())
+        return np.concatenate(embedding), np.concatenate(importance)
 
     def contributions(
         self, x: Values, reference: Float[np.ndarray, "c t"] | None = None, **options: Any

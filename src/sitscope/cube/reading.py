@@ -65,12 +65,25 @@ def open_cube(
     >>> cube.dims, float(cube[0, 0, 0, 0]), cube.attrs["units"]
     (('time', 'band', 'y', 'x'), -10.0, 'dB')
     """
+    taken, known = open_bands(images, units, bands, start, end, orbit)
+    return as_cube(taken, known, chunks)
+
+
+def open_bands(
+    images: Images,
+    units: str | None,
+    bands: Sequence[str] | None,
+    start: str | None,
+    end: str | None,
+    orbit: str | None,
+) -> tuple[dict[str, xr.DataArray], dict[str, str]]:
+    """The options of `open_cube` -> one lazy (time, y, x) array per band, as stored; and what units each is in."""
     opened = _opened(images, bands)
     taken = {band: _between(_orbit(array, orbit), start, end) for band, array in _chosen(opened, bands).items()}
     _refuse_gaps(taken)
     for radar in [band for band in taken if radar_band(band)][:1]:  # all have the same dates
         orbits.refuse_mixed(taken[radar])
-    return _cube(taken, unit.known_units(taken, units), chunks)
+    return taken, unit.known_units(taken, units)
 
 
 def _opened(images: Images, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
@@ -78,12 +91,12 @@ def _opened(images: Images, bands: Sequence[str] | None) -> dict[str, xr.DataArr
     if isinstance(images, (xr.DataArray, xr.Dataset)):
         found = open_object(images, bands)
     else:
-        kind, paths = _files(images)
+        kind, paths = files(images)
         found = open_tiffs(paths, bands) if kind == "GeoTIFF" else open_files(paths, bands)
     return {band: orbits.labelled(array) for band, array in found.items()}
 
 
-def _files(images: str | Path | Sequence[str | Path]) -> tuple[str, list[str]]:
+def files(images: str | Path | Sequence[str | Path]) -> tuple[str, list[str]]:
     """The files meant, all of one kind."""
     one = isinstance(images, (str, Path))
     asked = [str(images)] if one else [str(image) for image in images]  # type: ignore[union-attr]
@@ -179,9 +192,10 @@ def _refuse_gaps(bands: Mapping[str, xr.DataArray]) -> None:
             )
 
 
-def _cube(
+def as_cube(
     bands: Mapping[str, xr.DataArray], known: Mapping[str, str], chunks: int | Mapping[str, int] | None
 ) -> xr.DataArray:
+    """What `open_bands` found, as the cube that `open_cube` gives."""
     first = next(iter(bands.values()))
     size = _block(first, len(bands), chunks)
     parts = [_plain(array, known[band], size) for band, array in bands.items()]

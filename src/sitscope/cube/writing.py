@@ -122,6 +122,14 @@ def _describe(
 def write_zarr(dataset: xr.Dataset, path: str | Path) -> None:
     """Write maps as Zarr v3 with CF's grid mapping, for xarray.open_zarr(path) and .rio.crs. Lazy maps are computed."""
     path = Path(path)
+    with _whole(path) as folder, warnings.catch_warnings():
+        # Consolidated metadata is not yet in the specification, and readers are slow, and warn, without it.
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        for_zarr(dataset).to_zarr(folder / path.name, zarr_format=3, consolidated=True)
+
+
+def for_zarr(dataset: xr.Dataset) -> xr.Dataset:
+    """The same, ready for Zarr v3: encodings of other files dropped, CF's grid mapping said."""
     plain = dataset.drop_encoding()
     # Zarr v3 specifies text of any length, and not numpy's of a fixed one.
     for name in [name for name, array in plain.variables.items() if array.dtype.kind == "U"]:
@@ -130,10 +138,7 @@ def write_zarr(dataset: xr.Dataset, path: str | Path) -> None:
         if "spatial_ref" in plain.coords and {"y", "x"} <= set(array.dims):
             # as a coordinate too: else it is one only for those who open with decode_coords="all"
             plain[name].encoding.update(grid_mapping="spatial_ref", coordinates="spatial_ref")
-    with _whole(path) as folder, warnings.catch_warnings():
-        # Consolidated metadata is not yet in the specification, and readers are slow, and warn, without it.
-        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
-        plain.assign_attrs(Conventions="CF-1.11").to_zarr(folder / path.name, zarr_format=3, consolidated=True)
+    return plain.assign_attrs(Conventions="CF-1.11")
 
 
 def write_fields(fields: gpd.GeoDataFrame, path: str | Path) -> None:

@@ -1,0 +1,65 @@
+"""The verbs around a run: images converted once for speed, and this machine measured."""
+
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sitscope.terminal import telling
+
+
+def ingest(
+    images: Annotated[
+        list[str],
+        typer.Option(
+            help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr. May be given several times.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Zarr cube to write, such as CUBE.zarr.", show_default=False)],
+    units: Annotated[
+        str | None, typer.Option(help="Units of backscatter where the images do not say: dB or linear.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="First date to use, such as 2017-01-01.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last date to use.")] = None,
+    orbit: Annotated[str | None, typer.Option(help="Relative orbit to use where the images have several.")] = None,
+    bands: Annotated[str | None, typer.Option(help="Bands to use, with commas: VV,VH. [all]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a cube of this name.")] = False,
+) -> None:
+    """Convert images to one Zarr cube, in which the dates of a pixel lie together: read fast, again and again.
+
+    Worth it for large images that are read more than once. A cube takes the place of the images:
+
+    sitscope ingest --images stack/ --out CUBE.zarr
+
+    sitscope run --images CUBE.zarr --fields fields.gpkg --out RUN
+
+    An interrupted conversion goes on when started again with the same options.
+    """
+    from sitscope.cube.ingest import ingest
+
+    with telling() as talk:
+        named = tuple(name.strip() for name in bands.split(",")) if bands else None
+        options = {"units": units, "bands": named, "start": start, "end": end, "orbit": orbit}
+        given = images if len(images) > 1 else images[0]
+        progress = lambda done, total: talk("converting images", done, total)  # noqa: E731
+        ingest(given, out, **options, overwrite=overwrite, progress=progress)  # type: ignore[arg-type]
+    print(out)
+
+
+def bench(
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on standard output.")] = False,
+) -> None:
+    """Measure how fast this machine embeds and explains, in a quarter of a minute, and say how it compares.
+
+    The default network on 61 dates of 2 bands, one core. A scene of 10 million pixels takes 10 million divided by the
+    series explained per second and by the number of cores.
+    """
+    from dataclasses import asdict
+
+    from sitscope.measuring import compared, measure
+
+    with telling() as talk:
+        found = measure(progress=lambda done, total: talk("measuring", done, total))
+    print(dumps(asdict(found)) if json else compared(found))
