@@ -106,13 +106,7 @@ def simulate(
 
 @app.command()
 def run(
-    images: Annotated[
-        list[str],
-        typer.Option(
-            help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr. May be given several times.",
-            show_default=False,
-        ),
-    ],
+    images: verbs.Images,
     fields: Annotated[
         Path, typer.Option(help="Polygons of fields: any vector file (GeoPackage, Shapefile, ...).", show_default=False)
     ],
@@ -120,13 +114,11 @@ def run(
     label: Annotated[str | None, typer.Option(help="Column of the fields that names the crop. [crop]")] = None,
     dims: Annotated[int | None, typer.Option(help="Dimensions of the embedding. [2]")] = None,
     clusters: Annotated[int | None, typer.Option(help="Clusters of the embedding. [as many as classes]")] = None,
-    units: Annotated[
-        str | None, typer.Option(help="Units of backscatter where the images do not say: dB or linear.")
-    ] = None,
-    start: Annotated[str | None, typer.Option(help="First date to use, such as 2017-01-01.")] = None,
-    end: Annotated[str | None, typer.Option(help="Last date to use.")] = None,
-    orbit: Annotated[str | None, typer.Option(help="Relative orbit to use where the images have several.")] = None,
-    bands: Annotated[str | None, typer.Option(help="Bands to use, with commas: VV,VH. [all]")] = None,
+    units: verbs.Units = None,
+    start: verbs.Start = None,
+    end: verbs.End = None,
+    orbit: verbs.Orbit = None,
+    bands: verbs.Bands = None,
     buffer: Annotated[float | None, typer.Option(help="Metres to shrink fields by, against mixed pixels. [0]")] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Fill missing values linearly in time.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Most passes of the training over the series.")] = None,

@@ -8,23 +8,29 @@ import typer
 
 from sitscope.terminal import telling
 
+# what every verb that reads images asks
+Images = Annotated[
+    list[str],
+    typer.Option(
+        help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr. May be given several times.",
+        show_default=False,
+    ),
+]
+Units = Annotated[str | None, typer.Option(help="Units of backscatter where the images do not say: dB or linear.")]
+Start = Annotated[str | None, typer.Option(help="First date to use, such as 2017-01-01.")]
+End = Annotated[str | None, typer.Option(help="Last date to use.")]
+Orbit = Annotated[str | None, typer.Option(help="Relative orbit to use where the images have several.")]
+Bands = Annotated[str | None, typer.Option(help="Bands to use, with commas: VV,VH. [all]")]
+
 
 def ingest(
-    images: Annotated[
-        list[str],
-        typer.Option(
-            help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr. May be given several times.",
-            show_default=False,
-        ),
-    ],
+    images: Images,
     out: Annotated[Path, typer.Option(help="Zarr cube to write, such as CUBE.zarr.", show_default=False)],
-    units: Annotated[
-        str | None, typer.Option(help="Units of backscatter where the images do not say: dB or linear.")
-    ] = None,
-    start: Annotated[str | None, typer.Option(help="First date to use, such as 2017-01-01.")] = None,
-    end: Annotated[str | None, typer.Option(help="Last date to use.")] = None,
-    orbit: Annotated[str | None, typer.Option(help="Relative orbit to use where the images have several.")] = None,
-    bands: Annotated[str | None, typer.Option(help="Bands to use, with commas: VV,VH. [all]")] = None,
+    units: Units = None,
+    start: Start = None,
+    end: End = None,
+    orbit: Orbit = None,
+    bands: Bands = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a cube of this name.")] = False,
 ) -> None:
     """Convert images to one Zarr cube, in which the dates of a pixel lie together: read fast, again and again.
