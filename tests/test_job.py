@@ -19,7 +19,7 @@ from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
 from sitscope.folder import RunFolder
 from sitscope.job import RunSettings, load_run, run, show
-from sitscope.mapping import confusion, prediction, profiles
+from sitscope.mapping.profiles import confusion, prediction, profiles
 from sitscope.simulation.scene import Scene, simulate, write_scene
 
 QUICK = RunSettings(

@@ -1,4 +1,4 @@
-"""Two shores, one bridge: torch and xarray never meet below mapping.py, and importing sitscope loads neither."""
+"""Two shores, one bridge: torch and xarray never meet below mapping, and importing sitscope loads neither."""
 
 import ast
 import subprocess

@@ -29,7 +29,9 @@ from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
 from sitscope.facts import facts
 from sitscope.folder import RunFolder
-from sitscope.mapping import QUICK, atlas, profiles
+from sitscope.mapping.atlas import atlas
+from sitscope.mapping.methods import QUICK
+from sitscope.mapping.profiles import profiles
 from sitscope.settings import RunSettings
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import plates

@@ -23,7 +23,7 @@ from sitscope.attribution.path import path
 from sitscope.attribution.ranking import rank_dates
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.errors import BadInput
-from sitscope.mapping import NODES
+from sitscope.mapping.methods import NODES
 
 Talk = Callable[[int, int], object]
 """Told of progress: steps done, steps in all."""
