@@ -12,6 +12,7 @@ from rasterio.errors import CRSError
 
 from sitscope.cube import names
 from sitscope.cube.grid import Grid, one_grid
+from sitscope.cube.guarded import open_guarded
 from sitscope.cube.layers import twice
 from sitscope.cube.names import few
 from sitscope.errors import BadInput
@@ -40,27 +41,9 @@ def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, x
 
 
 def _opened(path: str) -> xr.Dataset:
-    zarr = Path(path).is_dir()
-    engine = "zarr" if zarr else "scipy" if _is_classic(path) else "h5netcdf"
-    options: dict[str, Any] = {"consolidated": False} if zarr else {}
-    try:
-        # Without chunks here: each block is later cut from the file itself, whatever the file's own chunks.
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", ".*referenced in grid_mapping not in variables"
-            )  # said in our words below
-            return xr.open_dataset(path, engine=engine, chunks=None, decode_coords="all", **options)
-    except Exception as error:  # noqa: BLE001 - each library has its own errors for a file that it cannot read
-        kind = "Zarr store" if zarr else "NetCDF file"
-        raise BadInput(
-            "images", f"{path} cannot be read as a {kind} ({error}). Copy it again, or leave it out."
-        ) from None
-
-
-def _is_classic(path: str) -> bool:
-    """NetCDF 3, which is no HDF5."""
-    with Path(path).open("rb") as file:
-        return file.read(3) == b"CDF"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*referenced in grid_mapping not in variables")  # said in our words below
+        return open_guarded(path, "images")
 
 
 def open_object(images: xr.DataArray | xr.Dataset, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
@@ -155,8 +138,8 @@ def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
         raise BadInput("images", message)
     array = array.squeeze(extra, drop=True)
     if "band" not in array.dims:
-        return [(names.radar_band(name) or name, array)]
-    labels = [str(label) for label in array["band"].values] if "band" in array.coords else []
+        return [(names.radar_band(name) or names.band_name(name) or "values", array)]
+    labels = [names.band_name(str(label)) or "" for label in array["band"].values] if "band" in array.coords else []
     if not labels or (array.sizes["band"] > 1 and all(names.NAMELESS.fullmatch(label) for label in labels)):
         raise BadInput(
             "bands", f"the axis band of {name} has no names. Say them with images.assign_coords(band=[...])."

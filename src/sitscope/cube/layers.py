@@ -1,5 +1,6 @@
 """Which layer of which GeoTIFF holds which band of which date?"""
 
+import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +17,11 @@ from xarray.core import indexing
 
 from sitscope.cube import names
 from sitscope.cube.grid import Grid, one_grid
+from sitscope.cube.guarded import MOST_ALONG
 from sitscope.cube.names import few
+from sitscope.cube.pictures import picture
 from sitscope.errors import BadInput
+from sitscope.untrusted import require_memory
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,24 @@ def _read_tags(path: str, bands: Sequence[str] | None) -> tuple[Grid, list[Layer
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words below
-            with rasterio.open(path) as source:
+            with picture(path) as source:
                 grid = _grid(source)
                 layers = [_layer(source, index) for index in source.indexes]
-                block = source.block_shapes[0]
-    except RasterioError as error:
+                block = _block(source)
+    except BadInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - GDAL, PROJ and tags of unknown letters each have their own
         raise BadInput("images", _unreadable(path, error)) from None
-    return grid, _named(layers, bands), (int(block[0]), int(block[1]))
+    return grid, _named(layers, bands), block
+
+
+def _block(source: rasterio.DatasetReader) -> tuple[int, int]:
+    """Rows and columns of a block of the file; BadInput where no memory holds one."""
+    rows, columns = source.block_shapes[0]
+    pixel = sum(np.dtype(dtype).itemsize for dtype in source.dtypes)
+    what = f"a single block of {source.name}, {rows} x {columns} pixels,"
+    require_memory(rows * columns * pixel, "images", what, "Write it in tiles: gdal_translate -co TILED=YES.")
+    return int(rows), int(columns)
 
 
 def _unreadable(path: str, error: Exception) -> str:
@@ -86,6 +101,13 @@ def _grid(source: rasterio.DatasetReader) -> Grid:
     if np.dtype(source.dtypes[0]).kind == "c":
         remedy = "Give calibrated backscatter, sigma0 or gamma0."
         raise BadInput("images", f"{source.name} holds complex numbers, as single-look products do. {remedy}")
+    if not all(map(math.isfinite, source.transform)) or not source.transform.a or not source.transform.e:
+        raise BadInput("images", f"{source.name} has no place: its transform is {tuple(source.transform)[:6]}.")
+    if max(source.height, source.width) > MOST_ALONG:
+        remedy = f"{MOST_ALONG:,} along an axis are the most. Cut it to parts with gdalwarp -te."
+        raise BadInput("images", f"{source.name} has {source.height} x {source.width} pixels. {remedy}")
+    if not np.isfinite([source.scales, source.offsets]).all():
+        raise BadInput("images", f"{source.name} has a scale or an offset that is no number. Correct it: gdal_edit.")
     return Grid(source.crs, source.transform, source.height, source.width)
 
 
@@ -97,7 +119,7 @@ def _layer(source: rasterio.DatasetReader, index: int) -> Layer:
     return Layer(
         path=source.name,
         index=index,
-        band=names.band_in_description(description) or names.band_in_name(stem),
+        band=names.band_name(names.band_in_description(description) or names.band_in_name(stem)),
         time=_agreed(here, names.date_in(stem), source.name),
         units=source.units[index - 1] or names.tag(tags, ("units", "unit")) or names.suffix_units(description),
         orbit=names.orbit_of(tags, stem),
@@ -126,7 +148,7 @@ def _named(layers: list[Layer], bands: Sequence[str] | None) -> list[Layer]:
     if all(layer.band for layer in layers) and len(keys) == len(layers):
         return layers
     if bands is not None and len(bands) == len(layers):
-        given = [names.radar_band(band) or band for band in bands]
+        given = [names.radar_band(band) or names.band_name(band) for band in bands]
         return [replace(layer, band=band) for layer, band in zip(layers, given, strict=True)]
     but = "" if bands is None else f", and {len(bands)} are given"
     example = few([f"'{band}'" for band in ("VV", "VH", "B3", "B4", "B5", "B6")[: len(layers)]], 6)
@@ -221,9 +243,9 @@ class Stack(BackendArray):
 def _values(path: str, layers: list[Layer], window: Window) -> Iterable[np.ndarray]:
     """The window of these layers of one file, NaN where missing."""
     try:
-        with rasterio.open(path) as source:
+        with picture(path) as source:
             stored = source.read([layer.index for layer in layers], window=window)
-    except RasterioError as error:
+    except (RasterioError, OSError) as error:
         raise BadInput("images", _unreadable(path, error)) from None
     for layer, raw in zip(layers, stored, strict=True):
         values = raw.astype("float32")
