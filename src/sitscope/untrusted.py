@@ -30,7 +30,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def content(path: str | Path, most: int = MOST_JSON) -> bytes:
-    """The bytes of a regular file of at most so many. Raises OSError where it is none: a pipe or a device never ends."""
+    """The bytes of a regular file, at most so many. Raises OSError where it is none: a pipe or a device never ends."""
     path = Path(path)
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):

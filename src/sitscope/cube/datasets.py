@@ -1,11 +1,13 @@
 """How does what xarray opens, NetCDF, Zarr or an object in memory, become bands on one grid?"""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import xarray as xr
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
@@ -95,8 +97,8 @@ def _crs(dataset: xr.Dataset) -> CRS:
     """From CF's grid mapping, or from the attributes and coordinates that stackstac, cubo and others leave."""
     first = next(iter(dataset.data_vars.values()), dataset)
     for source in (first, dataset):
-        if source.rio.crs is not None:
-            return source.rio.crs
+        if (crs := _written_crs(source)) is not None:
+            return crs
     scalars = {str(name): coord.item() for name, coord in dataset.coords.items() if coord.ndim == 0}
     for found in (first.attrs, dataset.attrs, scalars):
         for key in CRS_KEYS:
@@ -108,10 +110,19 @@ def _crs(dataset: xr.Dataset) -> CRS:
     raise BadInput("images", f"no coordinate reference system in coordinates or attributes. {remedy}")
 
 
+def _written_crs(source: xr.DataArray | xr.Dataset) -> CRS | None:
+    try:
+        return source.rio.crs
+    except (ValueError, TypeError, AttributeError, pyproj.exceptions.CRSError):  # one that PROJ does not understand
+        return None
+
+
 def _parsed_crs(text: str) -> CRS | None:
     try:
-        return CRS.from_epsg(int(text)) if text.isdigit() and int(text) else CRS.from_user_input(text) if text else None
-    except CRSError:
+        if re.fullmatch(r"[0-9]{1,9}", text):
+            return CRS.from_epsg(int(text)) if int(text) else None
+        return CRS.from_user_input(text) if text else None
+    except (CRSError, ValueError):
         return None
 
 

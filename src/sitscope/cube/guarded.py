@@ -33,7 +33,7 @@ MOST_ALONG = 1 << 24
 
 
 def open_guarded(path: str | Path, argument: str, **options: Any) -> xr.Dataset:
-    """A Zarr store, a NetCDF 3 or an HDF5 file, lazy; BadInput, about this argument, where it is none or cannot be read.
+    """A Zarr store, a NetCDF 3 or an HDF5 file, lazy; BadInput, about this argument, where it cannot be read.
 
     options: of `xarray.open_dataset`. Blocks that turn out damaged when they are read raise BadInput too.
     """
@@ -48,7 +48,9 @@ def open_guarded(path: str | Path, argument: str, **options: Any) -> xr.Dataset:
             engine = "scipy" if _is_classic(path) else "h5netcdf"
         # Without chunks here: each block is later cut from the file itself, whatever the file's own chunks.
         found = xr.open_dataset(path, engine=engine, chunks=None, cache=False, decode_coords="all", **options)
-        found = found.drop_vars([name for name, coord in found.coords.items() if coord.ndim > 1])  # nobody asks for them
+        found = found.drop_vars(
+            [name for name, coord in found.coords.items() if coord.ndim > 1]
+        )  # nobody asks for them
         for coord in found.coords.values():
             coord.load()
         guarded = {name: _guarded(array.variable, str(path), str(name), argument) for name, array in found.items()}
@@ -149,7 +151,9 @@ def _refuse_elsewhere(group: h5py.Group, path: Path, argument: str, depth: int) 
             if held.shape is not None:
                 _refuse_sizes(held.shape, held.chunks, path, argument)
         elif not isinstance(held, h5py.Datatype):
-            message = f"{path} leaves the values of {name!r} to another file, which is not followed. Write them into it."
+            message = (
+                f"{path} leaves the values of {name!r} to another file, which is not followed. Write them into it."
+            )
             raise BadInput(argument, message)
 
 

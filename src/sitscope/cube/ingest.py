@@ -23,6 +23,7 @@ from sitscope.cube import units as unit
 from sitscope.cube.reading import BLOCK_BYTES, ZARR_MARKS, Images, as_cube, files, open_bands
 from sitscope.cube.writing import for_zarr
 from sitscope.errors import BadInput
+from sitscope.untrusted import content, require_own
 
 SIDE = 128
 """Pixels along y and x of a chunk: 4 MB for 61 dates of a band."""
@@ -180,11 +181,13 @@ def _described(dataset: xr.Dataset) -> dict[str, Any]:
 def _begin(partial: Path, dataset: xr.Dataset, layout: Layout, facts: dict[str, Any]) -> int:
     """Rows of blocks that an interrupted conversion of the same images left; else an empty cube is made, and 0."""
     try:
-        left = json.loads((partial / MARK).read_text())
-    except (OSError, json.JSONDecodeError):
+        left = json.loads(content(partial / MARK))
+    except (OSError, ValueError, RecursionError):
         left = {}
-    if left.get("facts") == facts and facts["images"] is not None:
-        return int(left["rows"])
+    done = left.get("rows") if isinstance(left, dict) and left.get("facts") == facts else None
+    if isinstance(done, int) and done >= 0 and facts["images"] is not None:
+        require_own(partial, "out")
+        return done
     if partial.exists() and not (partial / MARK).exists():
         raise BadInput("out", f"{partial}, where the cube is made, holds other things. Move them, or name another out.")
     if partial.exists():

@@ -164,8 +164,10 @@ def orbit_of(tags: Mapping[str, object], stem: str = "") -> tuple[str, str]:
 
 def _relative(text: str) -> str:
     text = re.sub(r"\.0$", "", text)
-    absolute = text.isdigit() and int(text) > 175  # Sentinel-1 repeats after 175 orbits: a larger number is a count
-    return "" if absolute or _direction(text) or text.lower() in ("nan", "none") else text.lstrip("0")
+    absolute = (
+        re.fullmatch(r"[0-9]{1,9}", text) and int(text) > 175
+    )  # Sentinel-1 repeats after 175 orbits: a larger number is a count
+    return "" if absolute or len(text) > 40 or _direction(text) or text.lower() in ("nan", "none") else text.lstrip("0")
 
 
 def _direction(text: str) -> str:
