@@ -88,7 +88,7 @@ def found(folder: Path, blocks: Sequence[Block]) -> Iterator[tuple[Sums, Sums]]:
 
 
 def _sums(path: Path) -> tuple[Sums, Sums]:
-    with np.load(path, allow_pickle=False) as there:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as there:
         if any(member.compress_type for member in there.zip.infolist()):  # ours are stored as they are
             raise ValueError("it is compressed")
         clusters, fields = (Sums(*(there[f"{of}_{part}"] for part in PARTS)) for of in SUMS)
