@@ -139,6 +139,7 @@ def table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         once = [name for name in plain if len(schema.get_all_field_indices(name)) == 1]
         require_memory(8 * rows * len(once), "run", path.name, "Make the run again.")
         held = file.read(columns=once).replace_schema_metadata(None)
+    held.validate(full=True)  # letters that are none, before somebody looks at them
     if any(held[name].null_count for name in columns):
         raise ValueError(f"{path.name} has gaps")
     return held.to_pandas()

@@ -161,3 +161,50 @@ def test_a_conversion_does_not_go_on_from_what_somebody_else_left(tmp_path: Path
         mark.parent.mkdir(exist_ok=True)
         mark.write_text(said)
         assert open_cube(ingest(cube(), out, overwrite=True)).sizes["time"] == 5
+
+
+@pytest.mark.parametrize("cut", [0, 8, 20, 300])
+def test_a_chunk_of_blosc_that_was_cut_short_is_not_unpacked(tmp_path: Path, cut: int) -> None:
+    """Blosc itself would read what lies behind it in memory, or end the program."""
+    for path in (store(tmp_path / "2", 2), ingest(cube(), tmp_path / "3" / "CUBE.zarr")):
+        (chunk,) = [each for each in (path / "VV").rglob("*") if each.name in ("0.0.0", "0") and each.is_file()]
+        chunk.write_bytes(chunk.read_bytes()[:cut])
+        with pytest.raises(BadInput, match="is cut short or damaged"):
+            open_cube(path)
+
+
+def test_blosc_is_read_only_where_it_can_be_checked(tmp_path: Path) -> None:
+    path, blosc = store(tmp_path, 3), {"name": "blosc", "configuration": {"cname": "zstd", "clevel": 1}}
+    shard = {"name": "sharding_indexed", "configuration": {"codecs": [{"name": "bytes"}, blosc], "index_codecs": []}}
+    for codecs in ([{"name": "bytes"}, blosc, {"name": "crc32c"}], [shard]):
+        rewrite(path / "VV" / "zarr.json", lambda facts, codecs=codecs: facts.update(codecs=codecs))
+        with pytest.raises(BadInput, match="within shards or below other codecs"):
+            open_cube(path)
+
+
+ODD: dict[str, tuple[Any, str]] = {
+    "units in numbers": (lambda d: d.VV.attrs.update(units=np.array([1, 2])), "units: no tag or attribute says"),
+    "a place with two axes": (lambda d: d.assign_coords(x=(("y", "x"), np.ones((8, 10)))), "coordinate x is missing"),
+    "places that are no numbers": (lambda d: d.assign_coords(x=np.array(list("abcdefghij"))), "x is missing"),
+    "places without end": (lambda d: d.assign_coords(x=np.r_[np.inf, d.x.values[1:]]), "coordinate x is missing"),
+    "no dates": (lambda d: d.isel(time=slice(0)), "time holds no dates"),
+    "dates that are none": (lambda d: d.assign_coords(time=np.full(5, "NaT", "datetime64[ns]")), "time holds no dates"),
+    "a system that is none": (lambda d: d.spatial_ref.attrs.update(crs_wkt="²", spatial_ref="²"), "no coordinate ref"),
+    "a system of digits": (lambda d: d.spatial_ref.attrs.update(crs_wkt="9" * 9, spatial_ref="²"), "no coordinate ref"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_stands_in_the_attributes_of_a_cube_is_told_where_it_is_none(what: str) -> None:
+    """Found by fuzzing."""
+    odd, (change, said) = cube(), ODD[what]
+    made = change(odd)
+    with pytest.raises(BadInput, match=said):
+        open_cube(odd if made is None else made)
+
+
+@pytest.mark.parametrize("nodata", ["none", np.array([1.0, 2.0]), None])
+def test_a_nodata_that_is_no_number_is_none(nodata: Any) -> None:
+    odd = cube()
+    odd.VV.attrs |= {"nodata": nodata, "transform": "abcdefg"}
+    np.testing.assert_array_equal(open_cube(odd)[:, 0], cube().VV)

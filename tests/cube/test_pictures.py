@@ -187,3 +187,21 @@ def test_a_stack_of_links_to_images_is_read(tmp_path: Path) -> None:
     for path in (tmp_path / "archive").iterdir():
         (tmp_path / "stack" / path.name).symlink_to(path)
     assert open_cube(tmp_path / "stack").sizes["time"] == 5
+
+
+def test_tags_of_unknown_letters_are_told(elsewhere: Path) -> None:
+    """Found by fuzzing."""
+    mine = elsewhere.parent / "mine"
+    copy(elsewhere, mine / "raw" / "a.tif", driver="GTiff")
+    path = virtual(mine, "raw/a.tif", relative=1)
+    path.write_bytes(path.read_bytes().replace(b"https://example.org", b"\xff\xfe\xa5"))
+    with pytest.raises(BadInput, match="S1_20170103_VV.vrt"):
+        open_cube(path)
+
+
+def test_a_place_or_a_scale_that_is_no_number_is_told(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "S1_20170103_VV.tif", decibels(), tags=DB)
+    with rasterio.open(path, "r+") as target:
+        target.scales = (float("nan"),)
+    with pytest.raises(BadInput, match="scale or an offset that is no number"):
+        open_cube(path)

@@ -183,3 +183,12 @@ def test_a_reference_system_that_leads_nowhere_is_told(grid: Grid) -> None:
     moon = "+proj=longlat +a=1737400 +b=1737400 +no_defs"
     with pytest.raises(BadInput, match="fields: "):
         read_fields(four_fields().set_crs(moon, allow_override=True), "crop", grid)
+
+
+def test_letters_that_are_none_are_told(tmp_path: Path) -> None:
+    """Found by fuzzing."""
+    four_fields(["Wheat", "Maize", "Barley", "Onions"]).to_parquet(tmp_path / "f.parquet", compression=None)
+    raw = (tmp_path / "f.parquet").read_bytes()
+    (tmp_path / "f.parquet").write_bytes(raw.replace(b"Barley", b"Bar\xa5ey"))
+    with pytest.raises(BadInput, match="cannot be read as fields .*UTF"):
+        read_vector(tmp_path / "f.parquet")

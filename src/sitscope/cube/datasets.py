@@ -129,11 +129,16 @@ def _parsed_crs(text: str) -> CRS | None:
 def _centred(dataset: xr.Dataset) -> xr.Dataset:
     """The same with coordinates at the centres of pixels: stackstac gives their upper left corners by default."""
     said = [array.attrs["transform"] for array in dataset.data_vars.values() if "transform" in array.attrs]
-    if not said or len(said[0]) < 6:
+    numbers = [_number(each) for each in said[0][:6]] if said and isinstance(said[0], list | tuple | np.ndarray) else []
+    if len(numbers) < 6 or any(each is None or not np.isfinite(each) for each in numbers):
         return dataset
-    right, _, west, _, down, north = said[0][:6]
+    right, _, west, _, down, north = (each or 0.0 for each in numbers)
     for axis, size, origin in (("x", right, west), ("y", down, north)):
-        steps = (float(dataset[axis].values[0]) - origin) / size
+        if not size or axis not in dataset.coords or not dataset[axis].size or dataset[axis].dtype.kind not in "fiu":
+            continue
+        steps = (float(dataset[axis].values.flat[0]) - origin) / size
+        if not np.isfinite(steps):
+            continue
         if abs(steps - round(steps)) < 0.01:  # a whole number of pixels from the corner of all: a corner itself
             dataset = dataset.assign_coords({axis: dataset[axis].values + size / 2})
     return dataset
@@ -161,12 +166,21 @@ def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
 def _described(part: xr.DataArray, attrs: Mapping[str, Any], name: str) -> xr.DataArray:
     """Units, orbits and nodata where the rest of the package looks for them."""
     label = str(part.coords["band"].item()) if "band" in part.coords else name
-    units = part.attrs.get("units") or attrs.get("units") or names.suffix_units(label) or ""
+    said = [each for each in (part.attrs.get("units"), attrs.get("units")) if isinstance(each, str) and each]
+    units = [*said, names.suffix_units(label)][0]
     orbits = _orbits(part, {**attrs, **part.attrs})
-    nodata = next((part.attrs[key] for key in NODATA_KEYS if key in part.attrs), None)
+    nodata = next((number for key in NODATA_KEYS if (number := _number(part.attrs.get(key))) is not None), None)
     part = part.drop_vars([key for key in part.coords if key not in ("time", "y", "x")]).assign_coords(orbits)
-    part.attrs = {"units": [str(units)]} | ({} if nodata is None else {"nodata": float(nodata)})
+    part.attrs = {"units": [units]} | ({} if nodata is None else {"nodata": nodata})
     return part.transpose("time", "y", "x")
+
+
+def _number(value: Any) -> float | None:
+    """One number; None for anything else that may stand in an attribute."""
+    try:
+        return float(np.asarray(value, dtype="float64").item())
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _orbits(part: xr.DataArray, attrs: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,10 +198,16 @@ def _orbits(part: xr.DataArray, attrs: Mapping[str, Any]) -> dict[str, Any]:
 def _on_grid(part: xr.DataArray, crs: CRS) -> xr.DataArray:
     """Rows from the north, columns from the west, coordinates at the centres of pixels, evenly spaced."""
     for axis in ("y", "x"):
-        values = part[axis].values.astype("float64") if axis in part.coords else np.empty(0)
+        there = axis in part.coords and part[axis].dims == (axis,) and part[axis].dtype.kind in "fiu"
+        values = part[axis].values.astype("float64") if there else np.empty(0)
         steps = np.diff(values)
         # a tenth of a pixel: float32 rounds northings to half a metre
-        if not values.size or (steps.size and np.ptp(steps) > 0.1 * abs(steps.mean())) or (steps == 0).any():
+        if (
+            not np.isfinite(values).all()
+            or not values.size
+            or (steps.size and np.ptp(steps) > 0.1 * abs(steps.mean()))
+            or (steps == 0).any()
+        ):
             remedy = "Give both, evenly spaced (for example with odc.geo or gdalwarp)."
             raise BadInput("images", f"the coordinate {axis} is missing or unevenly spaced. {remedy}")
         part = part.assign_coords({axis: values})
@@ -198,7 +218,7 @@ def _on_grid(part: xr.DataArray, crs: CRS) -> xr.DataArray:
 
 def _in_time(part: xr.DataArray, band: str) -> xr.DataArray:
     """Dates sorted, each once."""
-    if "time" not in part.coords or part.time.dtype.kind != "M":
+    if "time" not in part.coords or part.time.dtype.kind != "M" or not part.time.size or part.time.isnull().any():
         found = few(part.time.values[:3]) if "time" in part.coords else "no coordinate"
         raise BadInput("images", f"time holds no dates but {found}. Give it dates, in CF's or in numpy's way.")
     times = part.time.values.astype("datetime64[ns]")

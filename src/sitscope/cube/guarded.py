@@ -17,6 +17,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from sitscope.cube.chunks import CheckedStore, last_codec
 from sitscope.errors import BadInput
 from sitscope.untrusted import content, require_memory
 
@@ -39,15 +40,16 @@ def open_guarded(path: str | Path, argument: str, **options: Any) -> xr.Dataset:
     """
     path = Path(path)
     zarr = path.is_dir()
+    source: Any
     try:
         _refuse_foreign(path, argument)
         if zarr:
-            engine: Any = "zarr"
+            engine, source = "zarr", CheckedStore(path, read_only=True)
             options = {"consolidated": False} | options
         else:
-            engine = "scipy" if _is_classic(path) else "h5netcdf"
+            engine, source = "scipy" if _is_classic(path) else "h5netcdf", path
         # Without chunks here: each block is later cut from the file itself, whatever the file's own chunks.
-        found = xr.open_dataset(path, engine=engine, chunks=None, cache=False, decode_coords="all", **options)
+        found = xr.open_dataset(source, engine=engine, chunks=None, cache=False, decode_coords="all", **options)
         found = found.drop_vars(
             [name for name, coord in found.coords.items() if coord.ndim > 1]
         )  # nobody asks for them
@@ -103,6 +105,10 @@ def _refuse_codecs(node: Any, file: Path, argument: str) -> None:
             _refuse_codecs(each, file, argument)
     if not isinstance(node, dict):
         return
+    packed = json.dumps([node.get(key) for key in ("codecs", "filters", "compressor")])
+    if packed.count('"blosc"') + packed.count('"numcodecs.blosc"') > (last_codec(node) == "blosc"):
+        remedy = "Write it with blosc last and without shards, or with zstd."
+        raise BadInput(argument, f"{file} has blosc within shards or below other codecs, which is not read. {remedy}")
     for key, value in node.items():
         if key in ("compressor", "filters", "codecs", "index_codecs", "compressors", "storage_transformers"):
             for codec in value if isinstance(value, list) else [value]:

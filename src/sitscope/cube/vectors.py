@@ -47,6 +47,7 @@ def read_vector(path: str | Path, argument: str = "fields") -> gpd.GeoDataFrame:
         kind = _kind(path)
         if kind == "GeoParquet":
             _refuse_endless(path)
+            pq.read_table(path).validate(full=True)  # letters that are none, before somebody looks at them
             return gpd.read_parquet(path)
         options = {"DOWNLOAD_SCHEMA": "NO"} if kind == "GML" else {}
         with _closed():
