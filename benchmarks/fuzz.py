@@ -53,6 +53,8 @@ def once(name: str, example: Path, seed: int, work: Path) -> tuple[str, str] | N
 
 def child(name: str, seconds: float, first: int, folder: str, queue: Any) -> None:
     """Work until the time is up; what is worked on is known to the parent by its seed."""
+    import benchmarks.readers  # noqa: F401 - what is imported is not counted
+
     resource.setrlimit(resource.RLIMIT_AS, (MOST_GB << 30, MOST_GB << 30))
     with open(os.devnull, "w") as nowhere:  # GDAL writes to the descriptor itself
         os.dup2(nowhere.fileno(), 2)

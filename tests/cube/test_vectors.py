@@ -190,5 +190,5 @@ def test_letters_that_are_none_are_told(tmp_path: Path) -> None:
     four_fields(["Wheat", "Maize", "Barley", "Onions"]).to_parquet(tmp_path / "f.parquet", compression=None)
     raw = (tmp_path / "f.parquet").read_bytes()
     (tmp_path / "f.parquet").write_bytes(raw.replace(b"Barley", b"Bar\xa5ey"))
-    with pytest.raises(BadInput, match="cannot be read as fields .*UTF"):
+    with pytest.raises(BadInput, match=r"cannot be read as fields .*UTF"):
         read_vector(tmp_path / "f.parquet")
