@@ -98,7 +98,7 @@ def test_a_map_of_numbers_keeps_them(tmp_path: Path, bands: int, kind: str, lazy
 def test_large_maps_have_overviews_and_are_written_part_by_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "ROWS", 100)
+    monkeypatch.setattr(writing, "WINDOW_BYTES", 4 * 512 * 512)
     large = classes(1100)
     write_map(large, tmp_path / "class.tif", names=NAMES, colours=COLOURS)
     assert cog_validate(tmp_path / "class.tif", strict=True) == (True, [], [])
