@@ -14,7 +14,8 @@ from rasterio.shutil import copy
 from rio_cogeo import cog_validate
 
 from sitscope.cube import writing
-from sitscope.cube.writing import write_fields, write_map, write_zarr
+from sitscope.cube.store import write_zarr
+from sitscope.cube.writing import write_fields, write_map
 from small_scenes import NORTH, WEST, four_fields
 
 NAMES = {1: 'Wheat & <rye> "x"', 2: "Maïs"}
