@@ -12,6 +12,7 @@ import xarray as xr
 from affine import Affine
 from packaging.version import Version
 from referencing import Registry, Resource
+from zarr.codecs import GzipCodec
 
 from sitscope.cube.store import for_zarr, write_zarr
 from small_scenes import NORTH, PLACE, WEST
@@ -83,10 +84,23 @@ def test_a_part_is_told_in_its_own_place(tmp_path: Path, maps: xr.Dataset) -> No
 GDAL = Version(rasterio.__gdal_version__)
 
 
-@pytest.mark.skipif(Version("3.11") > GDAL, reason=f"GDAL {GDAL} knows none of Zarr v3's final codecs; 3.11 does")
+def as_drafted(path: Path) -> None:
+    """Rename a codec to what GDAL before 3.11 knows from a draft of Zarr v3: nothing of the place changes."""
+    for document in path.rglob("zarr.json"):
+        document.write_text(document.read_text().replace('"name": "bytes"', '"name": "endian"'))
+
+
 @pytest.mark.parametrize(("name", "band"), [("class", 1), ("embedding", 2)])
 def test_gdal_finds_the_place(tmp_path: Path, maps: xr.Dataset, name: str, band: int) -> None:
-    write_zarr(maps, tmp_path / "atlas.zarr")
-    with rasterio.open(f'ZARR:"{tmp_path / "atlas.zarr"}":/{name}') as source:
+    path = tmp_path / "atlas.zarr"
+    if Version("3.11") > GDAL:
+        ready = for_zarr(maps)
+        for each in ready.variables:
+            ready[each].encoding["compressors"] = GzipCodec()  # nor does it know zstd there
+        ready.to_zarr(path, zarr_format=3, consolidated=False)
+        as_drafted(path)
+    else:
+        write_zarr(maps, path)
+    with rasterio.open(f'ZARR:"{path}":/{name}') as source:
         assert (source.crs.to_epsg(), source.transform) == (32630, PLACE)
         np.testing.assert_array_equal(source.read(band), maps[name].values.reshape(-1, 90, 70)[band - 1])

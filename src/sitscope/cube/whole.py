@@ -51,7 +51,8 @@ def gdal_writes(path: Path) -> Iterator[None]:
 
 def unwritable(folder: Path, why: str) -> BadInput:
     """What is told of a folder that is full or must not be written."""
-    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    # Path.exists raises where it must not look
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.exists(each))
     return BadInput(
         "out",
         f"{folder} cannot be written ({why}), where {_free(there)}. "
