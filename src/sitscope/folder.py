@@ -2,8 +2,8 @@
 
 run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
 scores.json, confusion.csv, profiles.parquet (of each method), samples.parquet, series.zarr (the values of the same
-rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, figures/*.png and *.svg, report.html; and
-evaluation.csv where `sitscope evaluate` was asked.
+rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and *.svg, report.html;
+and evaluation.csv where `sitscope evaluate` was asked.
 """
 
 import json
@@ -66,10 +66,11 @@ class RunFolder:
         return all(there.get(key) == json.loads(json.dumps(facts[key])) for key in ("settings", "data", "versions"))
 
     def finish(self, out: Path) -> None:
-        """Give the folder its name; a run that was there goes."""
+        """Give the folder its name; a run that was there goes, and the marks of what is done, needed until now."""
         if out.exists():
             shutil.rmtree(out)
         os.replace(self.path, out)
+        ledger.clear(out)
 
     def fitted(self) -> Fitted | None:
         """The trained model, where training has ended."""
@@ -138,7 +139,6 @@ class RunFolder:
 
     def write_maps(self, book: Codebook, progress: Progress | None = None) -> None:
         """In maps/ a GeoTIFF with its QGIS style for each map of atlas.zarr, and the atlas ready for readers."""
-        ledger.clear(self.path)
         consolidate(self.path / "atlas.zarr")
         with xr.open_zarr(self.path / "atlas.zarr") as maps:
             write_maps(maps, self.path / "maps", book, progress)

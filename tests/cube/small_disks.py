@@ -1,6 +1,6 @@
 """Writes to disks that are too small, mounted where no other process sees them: unshare -m python small_disks.py PLACE.
 
-They go with this process, however it ends. Prints JSON: for each writer in which words it was refused, and what is left;
+They go with this process, however it ends. Prints JSON: for each writer in which words it was refused and what is left,
 for each size of disk whether the map is whole, refused or damaged.
 """
 

@@ -1,5 +1,6 @@
 """Every map of an atlas opens in GDAL and QGIS with its values, colours and names, or is not there at all."""
 
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -10,6 +11,7 @@ import xarray as xr
 from rio_cogeo import cog_validate
 
 from sitscope.classes.codebook import Codebook
+from sitscope.folder import RunFolder
 from sitscope.mapping.products import write_maps
 from sitscope.showing.colours import class_colours
 
@@ -103,3 +105,13 @@ def test_a_map_that_is_there_is_replaced(tmp_path: Path, maps: xr.Dataset, book:
     assert cog_validate(tmp_path / "class.tif", strict=True)[0]
     assert (tmp_path / "class.qml").read_text().startswith("<qgis")
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_marks_of_what_is_done_stay_until_the_folder_has_its_name(folder: Path, book: Codebook, tmp_path: Path) -> None:
+    """A disk may be full when the GeoTIFFs are written: the blocks that were mapped are not lost."""
+    unfinished = shutil.copytree(folder, tmp_path / "RUN.partial")
+    (unfinished / "done").mkdir()
+    RunFolder(unfinished).write_maps(book)
+    assert (unfinished / "done").exists()
+    RunFolder(unfinished).finish(tmp_path / "RUN")
+    assert sorted(path.name for path in (tmp_path / "RUN").iterdir()) == ["atlas.zarr", "item.json", "maps", "model"]

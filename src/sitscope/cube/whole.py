@@ -56,7 +56,7 @@ def unwritable(folder: Path, why: str) -> BadInput:
     return BadInput(
         "out",
         f"{folder} cannot be written ({why}), where {_free(there)}. "
-        "Make room, or name a folder that can be written; what was there before still is.",
+        "Make room, or name a folder that can be written, and start again; what was there before still is.",
     )
 
 
