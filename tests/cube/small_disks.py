@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from small_scenes import NORTH, WEST, four_fields
 
 SIDE = 600
-SIZES = range(4000, 8000, 100)
-"""In kB: the map needs some of the larger ones."""
+SIZES = range(5500, 6700, 16)
+"""In kB: the map needs some of the larger ones, and where they end GDAL says nothing on a stretch of 32 kB."""
 
 
 def noise() -> xr.DataArray:
@@ -75,9 +75,12 @@ def ends_at(place: Path, kilobytes: int) -> str:
     mount(place, kilobytes)
     if refusal(WRITERS["map.tif"], place / "map.tif"):
         return "refused" if not list(place.iterdir()) else "left behind"
-    with rasterio.open(place / "map.tif") as source:
-        same = np.array_equal(source.read(1), noise())
-        return "whole" if same and np.isfinite(source.read(1, out_shape=(SIDE // 2,) * 2)).all() else "damaged"
+    try:
+        with rasterio.open(place / "map.tif") as source:
+            same = np.array_equal(source.read(1), noise())
+            return "whole" if same and np.isfinite(source.read(1, out_shape=(SIDE // 2,) * 2)).all() else "damaged"
+    except rasterio.errors.RasterioIOError:
+        return "damaged"
 
 
 if __name__ == "__main__":
