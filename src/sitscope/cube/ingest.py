@@ -21,7 +21,7 @@ from zarr.codecs import BloscCodec
 
 from sitscope.cube import units as unit
 from sitscope.cube.reading import BLOCK_BYTES, ZARR_MARKS, Images, as_cube, files, open_bands
-from sitscope.cube.writing import for_zarr
+from sitscope.cube.store import for_zarr
 from sitscope.errors import BadInput
 
 SIDE = 128

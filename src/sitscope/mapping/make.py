@@ -15,7 +15,7 @@ import zarr
 from sitscope.cube.fields import field_of_pixels
 from sitscope.cube.grid import Grid
 from sitscope.cube.source import opened
-from sitscope.cube.writing import for_zarr
+from sitscope.cube.store import for_zarr
 from sitscope.mapping import ledger
 from sitscope.mapping.atlas import described, outputs, unpacked
 from sitscope.mapping.drive import Work
