@@ -11,7 +11,7 @@ REACH = 2
 
 
 def without_borders(
-    decibels: Float[np.ndarray, "t c h w"], below: float | None, pixels: int
+    decibels: Float[np.ndarray, "t c h w"], below: float | int | None, pixels: int
 ) -> Float[np.ndarray, "t c h w"]:
     """The same without margins: patches that are darker than `below` dB in any band, or missing, and `pixels` around.
 
@@ -23,8 +23,8 @@ def without_borders(
     >>> np.isnan(without_borders(image, -35, 1))[0, 0, 0].tolist()
     [True, True, True, True, False, False]
     """
-    dark = np.isnan(decibels) if below is None else ~(decibels >= below)
-    away = np.stack([_margin(image, pixels) for image in dark.any(axis=1)])
+    dark: np.ndarray = np.isnan(decibels) if below is None else ~(decibels >= below)
+    away = np.stack([_margin(image, pixels) for image in np.asarray(dark.any(axis=1))])
     return np.where(away[:, None], np.float32(np.nan), decibels)
 
 

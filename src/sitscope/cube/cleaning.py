@@ -41,7 +41,7 @@ class Cleaning:
 
     mask: str | None = None
     mask_values: tuple[str | int, ...] | None = None
-    border_noise: float | None = None
+    border_noise: float | int | None = None
     border_pixels: int = 0
     doubles: str | None = None
     speckle: str | None = None
@@ -123,7 +123,7 @@ def _sizes(cube: xr.DataArray) -> tuple[Any, Any, Any]:
     return time, y, x
 
 
-def _borders(values: np.ndarray, radar: np.ndarray, below: float | None, pixels: int) -> np.ndarray:
+def _borders(values: np.ndarray, radar: np.ndarray, below: float | int | None, pixels: int) -> np.ndarray:
     out = values.copy()
     out[:, radar] = borders.without_borders(values[:, radar], below, pixels)
     if not radar.any():
@@ -144,7 +144,7 @@ def _with_margin(work: Callable[[np.ndarray], np.ndarray], data: da.Array, reach
     """The work on every block with so many pixels around it as bear upon it; blocks come back as they were."""
     chunks = data.chunks
     small = {axis: -1 for axis in (2, 3) if len(chunks[axis]) > 1 and min(chunks[axis]) < reach}
-    whole = data.rechunk(small) if small else data
+    whole = data.rechunk(small) if small else data  # type: ignore[no-untyped-call]
     depth = {axis: reach if len(whole.chunks[axis]) > 1 else 0 for axis in (2, 3)}
-    done = da.map_overlap(work, whole, depth=depth, boundary="none", dtype="float32", meta=_META)
+    done = da.map_overlap(work, whole, depth=depth, boundary="none", dtype="float32", meta=_META)  # type: ignore[no-untyped-call]
     return done.rechunk(chunks)

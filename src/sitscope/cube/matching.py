@@ -16,7 +16,7 @@ FAR = 1e7
 
 
 def matched(
-    cube: xr.DataArray, dates: Shaped[np.ndarray, " t"], tolerance_days: float
+    cube: xr.DataArray, dates: Shaped[np.ndarray, " t"], tolerance_days: float | int
 ) -> tuple[xr.DataArray, list[str]]:
     """The cube on the dates of a model, from acquisitions of another year at the same time of the year.
 
@@ -96,7 +96,7 @@ def _span(times: np.ndarray) -> str:
     return f"{first} to {last}"
 
 
-def _refuse(wanted: np.ndarray, apart: Float[np.ndarray, "t a"], tolerance: float) -> None:
+def _refuse(wanted: np.ndarray, apart: Float[np.ndarray, "t a"], tolerance: float | int) -> None:
     """Name the dates without a partner, and the tolerance with which each would have one of its own."""
     cost = np.where(apart <= tolerance, 0.0, 1.0)
     rows, columns = linear_sum_assignment(cost)
