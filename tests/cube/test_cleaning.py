@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from tests.cube.messy import COLUMNS, ROWS, radar, speckled
 
+from messy import COLUMNS, ROWS, radar, speckled
 from sitscope.cube.borders import without_borders
 from sitscope.cube.doubles import mosaicked
 from sitscope.cube.reading import open_cube
