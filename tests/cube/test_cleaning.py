@@ -1,6 +1,7 @@
 """What is taken out of a cube when asked: right by slow twins, and whatever the chunks."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ import xarray as xr
 from messy import COLUMNS, ROWS, radar, speckled
 from sitscope.cube.borders import without_borders
 from sitscope.cube.doubles import mosaicked
+from sitscope.cube.ingest import ingest
 from sitscope.cube.reading import open_cube
+from sitscope.cube.source import Source
 from sitscope.cube.speckle import despeckled, local_mean
 from sitscope.errors import BadInput
+from small_scenes import DATES, write_image, write_stack
 
 
 def slow_mean(power: np.ndarray, window: int) -> np.ndarray:
@@ -178,3 +182,27 @@ def test_what_cannot_be_meant_is_refused(options: dict[str, Any], says: str) -> 
 def test_speckle_is_of_radar() -> None:
     with pytest.raises(BadInput, match="speckle is of radar bands, and these are CLM, NDVI"):
         open_cube(ndvi(np.zeros((3, 4, 5), "uint8")), speckle="boxcar")
+
+
+def test_a_converted_cube_is_the_cleaned_one(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"speckle": "temporal", "window": 3, "border_noise": -17, "border_pixels": 1}
+    images = radar(speckled())
+    again = open_cube(ingest(images, tmp_path / "cube.zarr", **options))
+    np.testing.assert_array_equal(again.values, open_cube(images, **options).values)
+
+
+def test_a_mask_in_files_of_its_own_is_found_by_day(tmp_path: Path) -> None:
+    write_stack(tmp_path / "images", bands=("VV",))
+    clouds = np.random.default_rng(2).random((5, 8, 10)) < 0.3
+    for date, cloud in zip(DATES, clouds, strict=True):
+        write_image(tmp_path / "masks" / f"clouds_{date}.tif", cloud.astype("uint8"), nodata=255)
+    found = open_cube(tmp_path / "images", mask=str(tmp_path / "masks"))
+    np.testing.assert_array_equal(np.isnan(found.values[:, 0]), clouds)
+    source = Source.of(tmp_path / "images", {"mask": str(tmp_path / "masks"), "mask_values": (1,)})
+    assert source.open().equals(found)
+    before = source.fingerprint()
+    write_image(tmp_path / "masks" / f"clouds_{DATES[0]}.tif", clouds[1].astype("uint8"), nodata=0)
+    assert source.fingerprint() != before
+    (tmp_path / "masks" / f"clouds_{DATES[2]}.tif").unlink()
+    with pytest.raises(BadInput, match=r"no mask for 1 of 5 dates: 2017-01-15"):
+        open_cube(tmp_path / "images", mask=str(tmp_path / "masks"))
