@@ -119,6 +119,13 @@ def run(
     end: verbs.End = None,
     orbit: verbs.Orbit = None,
     bands: verbs.Bands = None,
+    mask: verbs.Mask = None,
+    mask_values: verbs.MaskValues = None,
+    border_noise: verbs.BorderNoise = None,
+    border_pixels: verbs.BorderPixels = None,
+    doubles: verbs.Doubles = None,
+    speckle: verbs.Speckle = None,
+    window: verbs.Window = None,
     buffer: Annotated[float | None, typer.Option(help="Metres to shrink fields by, against mixed pixels. [0]")] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Fill missing values linearly in time.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Most passes of the training over the series.")] = None,
@@ -149,6 +156,7 @@ def run(
         "label": label, "clusters": clusters, "units": units, "start": start, "end": end, "orbit": orbit,
         "bands": bands and _names(bands), "buffer": buffer, "method": method, "seed": seed, "groups": _groups(group),
         "fill": fill or None, "autoencoder": {"dims": dims, "epochs": epochs},
+        **verbs.cleaning(mask, mask_values, border_noise, border_pixels, doubles, speckle, window),
     }  # fmt: skip
     _run(images if len(images) > 1 else images[0], fields, out, read_settings(settings, asked), overwrite, json)
 

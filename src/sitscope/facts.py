@@ -27,7 +27,7 @@ def facts(images: Any, series: xr.Dataset, test: xr.Dataset, settings: RunSettin
             "units": series.attrs["units"],
         },
         "missing": series.missing.values.tolist(),
-        "notes": _notes(series, test),
+        "notes": [*_notes(series, test), *_cleaned(settings)],
         "settings": settings.model_dump(mode="json"),
         "versions": {
             "python": platform.python_version(),
@@ -54,4 +54,22 @@ def _notes(series: xr.Dataset, test: xr.Dataset) -> list[str]:
     if "filled" in series:
         share = float(series.filled.mean())
         notes.append(f"{share:.1%} of the dates of the series were missing and are filled linearly in time.")
+    return notes
+
+
+def _cleaned(settings: RunSettings) -> list[str]:
+    """What was done to the images before all else."""
+    notes = []
+    if settings.mask is not None:
+        notes.append(f"Pixels that the mask {Path(settings.mask).name} calls no measurement count as missing.")
+    if settings.border_noise is not None:
+        notes.append(f"Dark patches below {settings.border_noise:g} dB count as borders of the image, and as missing.")
+    if settings.border_pixels:
+        notes.append(f"{settings.border_pixels} pixels around borders and patches of nodata count as missing.")
+    if settings.doubles is not None:
+        notes.append("Slices of one pass are one image, the first valid pixel on top.")
+    if settings.speckle is not None:
+        what = {"temporal": "the multi-image filter of Quegan and Yu", "boxcar": "a mean over space"}[settings.speckle]
+        side = settings.window
+        notes.append(f"Speckle is filtered by {what}, {side} x {side} pixels, in linear power.")
     return notes

@@ -2,7 +2,7 @@
 
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,33 @@ Units = Annotated[str | None, typer.Option(help="Units of backscatter where the 
 Start = Annotated[str | None, typer.Option(help="First date to use, such as 2017-01-01.")]
 End = Annotated[str | None, typer.Option(help="Last date to use.")]
 Orbit = Annotated[str | None, typer.Option(help="Relative orbit to use where the images have several.")]
+Mask = Annotated[str | None, typer.Option(help="Mask of clouds: a band of the images, or a file of its own.")]
+MaskValues = Annotated[
+    str | None,
+    typer.Option(help="Values of the mask that mean no measurement: 3,8,9,10. Known for SCL and for 0 and 1."),
+]
+BorderNoise = Annotated[float | None, typer.Option(help="dB below which dark patches are borders, such as -35.")]
+BorderPixels = Annotated[int | None, typer.Option(help="Pixels to take off around borders and nodata. [0]")]
+Doubles = Annotated[str | None, typer.Option(help="mosaic: put slices of one pass together.")]
+Speckle = Annotated[str | None, typer.Option(help="Filter against speckle: temporal or boxcar.")]
+Window = Annotated[int | None, typer.Option(help="Pixels along the side of the filter's window, odd. [7]")]
 Bands = Annotated[str | None, typer.Option(help="Bands to use, with commas: VV,VH. [all]")]
+
+
+def cleaning(
+    mask: str | None,
+    mask_values: str | None,
+    border_noise: float | None,
+    border_pixels: int | None,
+    doubles: str | None,
+    speckle: str | None,
+    window: int | None,
+) -> dict[str, Any]:
+    """The options that clean a cube, by the names of `open_cube`; what is not asked is not there."""
+    values = tuple(value.strip() for value in mask_values.split(",")) if mask_values else None
+    asked = {"mask": mask, "mask_values": values, "border_noise": border_noise, "border_pixels": border_pixels}
+    asked |= {"doubles": doubles, "speckle": speckle, "window": window}
+    return {key: value for key, value in asked.items() if value is not None}
 
 
 def ingest(
@@ -31,6 +57,13 @@ def ingest(
     end: End = None,
     orbit: Orbit = None,
     bands: Bands = None,
+    mask: Mask = None,
+    mask_values: MaskValues = None,
+    border_noise: BorderNoise = None,
+    border_pixels: BorderPixels = None,
+    doubles: Doubles = None,
+    speckle: Speckle = None,
+    window: Window = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a cube of this name.")] = False,
 ) -> None:
     """Convert images to one Zarr cube, in which the dates of a pixel lie together: read fast, again and again.
@@ -48,6 +81,7 @@ def ingest(
     with telling() as talk:
         named = tuple(name.strip() for name in bands.split(",")) if bands else None
         options = {"units": units, "bands": named, "start": start, "end": end, "orbit": orbit}
+        options |= cleaning(mask, mask_values, border_noise, border_pixels, doubles, speckle, window)
         given = images if len(images) > 1 else images[0]
         progress = lambda done, total: talk("converting images", done, total)  # noqa: E731
         ingest(given, out, **options, overwrite=overwrite, progress=progress)  # type: ignore[arg-type]

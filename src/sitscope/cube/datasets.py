@@ -12,7 +12,6 @@ from rasterio.errors import CRSError
 
 from sitscope.cube import names
 from sitscope.cube.grid import Grid, one_grid
-from sitscope.cube.layers import twice
 from sitscope.cube.names import few
 from sitscope.errors import BadInput
 
@@ -147,7 +146,7 @@ def _centred(dataset: xr.Dataset) -> xr.Dataset:
 
 def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
     """A variable's bands; none where it has no dates, rows and columns: masks, angles, grid mappings."""
-    if not {"time", "y", "x"} <= set(array.dims) or array.dtype.kind not in "fiu":
+    if not {"time", "y", "x"} <= set(array.dims) or array.dtype.kind not in "fiub":
         return []
     extra = [dim for dim in array.dims if dim not in ("time", "band", "y", "x")]
     if any(array.sizes[dim] > 1 for dim in extra):
@@ -203,7 +202,7 @@ def _on_grid(part: xr.DataArray, crs: CRS) -> xr.DataArray:
 
 
 def _in_time(part: xr.DataArray, band: str) -> xr.DataArray:
-    """Dates sorted, each once."""
+    """Dates sorted."""
     if "time" not in part.coords or part.time.dtype.kind != "M":
         found = few(part.time.values[:3]) if "time" in part.coords else "no coordinate"
         raise BadInput("images", f"time holds no dates but {found}. Give it dates, in CF's or in numpy's way.")
@@ -211,8 +210,4 @@ def _in_time(part: xr.DataArray, band: str) -> xr.DataArray:
     part = part.assign_coords(time=times)
     if (np.diff(times) < np.timedelta64(0)).any():
         part = part.isel(time=np.argsort(times, kind="stable"))
-    same = np.flatnonzero(np.diff(part.time.values) == np.timedelta64(0))
-    if same.size:
-        first = int(same[0])
-        raise BadInput("images", twice(band, part.time.values[first], f"position {first}", f"position {first + 1}"))
     return part

@@ -12,13 +12,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import rasterio
 import xarray as xr
 from zarr.codecs import BloscCodec
 
+from sitscope.cube import cleaning
 from sitscope.cube import units as unit
 from sitscope.cube.reading import BLOCK_BYTES, ZARR_MARKS, Images, as_cube, files, open_bands
 from sitscope.cube.store import for_zarr
@@ -55,6 +56,7 @@ def ingest(
     orbit: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    **clean: Unpack[cleaning.Options],
 ) -> Path:
     """Convert images of any layout, once and in one pass, to a Zarr v3 cube whose chunks are whole in time.
 
@@ -63,7 +65,7 @@ def ingest(
     Memory: a few windows of 64 to 256 MB for each of dask's threads, however large the images.
 
     Args:
-        images, units, bands, start, end, orbit: as in `open_cube`.
+        images, units, bands, start, end, orbit, clean: as in `open_cube`.
         out: the cube to write. Until all is there, it is `out` + ".partial"; started again on the same images and
             options after an interruption, the conversion goes on after the last whole row of blocks.
         overwrite: replace a Zarr cube of this name.
@@ -83,11 +85,12 @@ def ingest(
     out = Path(out)
     _require_free(out, overwrite)
     _require_apart(images, out)
-    found, known = open_bands(images, units, bands, start, end, orbit)
+    how = cleaning.cleaning(clean)
+    found, known, mask = open_bands(images, units, bands, start, end, orbit, how)
     layout = _layout(found)
-    cube = as_cube(found, known, dict(zip(("y", "x"), layout.window, strict=True)))
+    cube = as_cube(found, known, dict(zip(("y", "x"), layout.window, strict=True)), how, mask)
     dataset = _by_band(cube, known)
-    facts = {"images": _stamps(images), "layout": asdict(layout), "cube": _described(dataset)}
+    facts = {"images": _stamps(images), "layout": asdict(layout), "clean": asdict(how), "cube": _described(dataset)}
     partial = out.with_name(f"{out.name}.partial")
     done = _begin(partial, dataset, layout, json.loads(json.dumps(facts)))
     tops = range(0, cube.sizes["y"], layout.window[0])

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -148,21 +147,11 @@ def _refuse_undated(layers: Iterable[Layer]) -> None:
 
 
 def _by_band(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
-    """Layers in order of time, grouped by band; no date twice."""
+    """Layers in order of time, grouped by band."""
     bands: dict[str, list[Layer]] = {}
     for layer in sorted(layers, key=lambda each: (each.time, each.path)):
         bands.setdefault(layer.band or "", []).append(layer)
-    for band, members in bands.items():
-        for one, other in pairwise(members):
-            if one.time == other.time:
-                raise BadInput("images", twice(band, one.time, Path(one.path).name, Path(other.path).name))
     return bands
-
-
-def twice(band: str, time: np.datetime64 | None, one: str, other: str) -> str:
-    """What is said of two images of one band and date."""
-    when = "" if time is None else names.iso(time)
-    return f"two images of band {band} have the date {when}: {one} and {other}. Keep one of them, or mosaic the two."
 
 
 def _stacked(band: str, layers: list[Layer], grid: Grid, block: tuple[int, int]) -> xr.DataArray:
@@ -171,6 +160,7 @@ def _stacked(band: str, layers: list[Layer], grid: Grid, block: tuple[int, int])
         "time": np.array([layer.time for layer in layers], "datetime64[ns]"),
         "relative_orbit": ("time", np.array([relative for relative, _ in orbits], dtype=object)),
         "direction": ("time", np.array([direction for _, direction in orbits], dtype=object)),
+        "named": ("time", np.array([Path(layer.path).name for layer in layers], dtype=object)),
     }
     stack = indexing.LazilyIndexedArray(Stack(tuple(layers), (grid.height, grid.width)))
     variable = xr.Variable(("time", "y", "x"), stack, {"units": sorted({layer.units for layer in layers})})

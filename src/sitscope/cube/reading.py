@@ -5,11 +5,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
 
-from sitscope.cube import orbits
+from sitscope.cube import cleaning, doubles, masks, orbits
 from sitscope.cube import units as unit
 from sitscope.cube.datasets import open_files, open_object
 from sitscope.cube.layers import open_tiffs
@@ -38,6 +39,7 @@ def open_cube(
     end: str | None = None,
     orbit: str | None = None,
     chunks: int | Mapping[str, int] | None = None,
+    **clean: Unpack[cleaning.Options],
 ) -> xr.DataArray:
     """Open images of any usual layout as one lazy cube.
 
@@ -48,6 +50,7 @@ def open_cube(
         start, end: ISO dates, both included.
         orbit: relative orbit, direction or group to take where images of several lie together.
         chunks: pixels along y and x of the blocks in which the cube is computed.
+        clean: mask, mask_values, border_noise, border_pixels, doubles, speckle, window: see `cleaning.Options`.
 
     Returns:
         (time, band, y, x) float32 in dB for VV, VH, HH, HV (linear power becomes 10 log10 of it) and as it is for any
@@ -56,7 +59,8 @@ def open_cube(
 
     Raises:
         BadInput: no or unreadable images, dates or bands that are missing or double, different grids, no reference
-            system, unknown or contradicted units, mixed orbits, nothing between start and end.
+            system, unknown or contradicted units, mixed orbits, two images of one pass, nothing between start and
+            end, a mask that is not there or does not fit.
 
     >>> times = np.array(["2017-01-03", "2017-01-09"], "datetime64[ns]")
     >>> coords = {"time": times, "y": [15.0, 5.0], "x": [5.0, 15.0, 25.0]}
@@ -65,8 +69,9 @@ def open_cube(
     >>> cube.dims, float(cube[0, 0, 0, 0]), cube.attrs["units"]
     (('time', 'band', 'y', 'x'), -10.0, 'dB')
     """
-    taken, known = open_bands(images, units, bands, start, end, orbit)
-    return as_cube(taken, known, chunks)
+    how = cleaning.cleaning(clean)
+    taken, known, mask = open_bands(images, units, bands, start, end, orbit, how)
+    return as_cube(taken, known, chunks, how, mask)
 
 
 def open_bands(
@@ -76,14 +81,40 @@ def open_bands(
     start: str | None,
     end: str | None,
     orbit: str | None,
-) -> tuple[dict[str, xr.DataArray], dict[str, str]]:
-    """The options of `open_cube` -> one lazy (time, y, x) array per band, as stored; and what units each is in."""
+    how: cleaning.Cleaning = cleaning.NOTHING,
+) -> tuple[dict[str, xr.DataArray], dict[str, str], xr.DataArray | None]:
+    """The options of `open_cube` -> one lazy (time, y, x) array per band, as stored; its units; and the mask."""
     opened = _opened(images, bands)
+    mask = None if how.mask is None else _mask(opened, how.mask)
+    opened = {band: array for band, array in opened.items() if array.dtype.kind != "b" and array is not mask}
+    _refuse_none(opened)
     taken = {band: _between(_orbit(array, orbit), start, end) for band, array in _chosen(opened, bands).items()}
     _refuse_gaps(taken)
+    band, first = next(iter(taken.items()))
+    if how.doubles is None:
+        doubles.refuse_doubles(first, band)
     for radar in [band for band in taken if radar_band(band)][:1]:  # all have the same dates
         orbits.refuse_mixed(taken[radar])
-    return taken, unit.known_units(taken, units)
+    known = unit.known_units(taken, units)
+    cleaning.refuse_without_radar(how, known)
+    return taken, known, None if mask is None or how.mask is None else masks.fitted_mask(mask, first, how.mask)
+
+
+def _refuse_none(opened: Mapping[str, xr.DataArray]) -> None:
+    if not opened:
+        raise BadInput("images", "there is nothing but masks of true and false. Give the images too.")
+
+
+def _mask(opened: Mapping[str, xr.DataArray], name: str) -> xr.DataArray:
+    """The band of this name, or the one band of the files that the name means."""
+    if name in opened:
+        return opened[name]
+    if not (Path(name).exists() or glob.has_magic(name)):
+        raise BadInput("mask", f"{name!r} is neither a file nor among the bands: {few(opened, 20)}. Name one of these.")
+    found = _opened(name, None)
+    if len(found) > 1:
+        raise BadInput("mask", f"{name} holds {len(found)} bands: {few(found, 20)}. Give a file with the mask alone.")
+    return next(iter(found.values()))
 
 
 def _opened(images: Images, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
@@ -193,7 +224,11 @@ def _refuse_gaps(bands: Mapping[str, xr.DataArray]) -> None:
 
 
 def as_cube(
-    bands: Mapping[str, xr.DataArray], known: Mapping[str, str], chunks: int | Mapping[str, int] | None
+    bands: Mapping[str, xr.DataArray],
+    known: Mapping[str, str],
+    chunks: int | Mapping[str, int] | None,
+    how: cleaning.Cleaning = cleaning.NOTHING,
+    mask: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """What `open_bands` found, as the cube that `open_cube` gives."""
     first = next(iter(bands.values()))
@@ -204,6 +239,7 @@ def as_cube(
     names = orbits.orbit_names(first)
     if names is not None:
         cube = cube.assign_coords(orbit=("time", names.astype(str)))
+    cube = cleaning.cleaned(cube, known, how, mask, first)
     cube.attrs = {"units": unit.summary(known)}
     cube.encoding = {"_FillValue": np.float32(np.nan)}  # what .rio.nodata says, and what files get
     cube.name = "backscatter" if any(map(radar_band, bands)) else "values"
@@ -213,7 +249,9 @@ def as_cube(
 def _plain(array: xr.DataArray, known: str, size: Mapping[str, int]) -> xr.DataArray:
     """One band, float32 in its final units, NaN where missing, with no coordinate but time, y, x and spatial_ref."""
     nodata = array.attrs.get("nodata")
-    array = array.drop_vars(["relative_orbit", "direction", "pass_"]).chunk({"time": -1, **size})
+    array = array.drop_vars(["relative_orbit", "direction", "pass_", "named"], errors="ignore").chunk(
+        {"time": -1, **size}
+    )
     values = array.astype("float32")
     if nodata is not None:
         values = values.where(array != nodata)

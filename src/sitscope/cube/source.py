@@ -26,7 +26,7 @@ class Source:
     @classmethod
     def of(cls, images: Images, options: Mapping[str, Any]) -> "Source":
         """As a person gives them, from wherever they stand."""
-        kept = tuple((key, _plain(value)) for key, value in options.items() if value is not None)
+        kept = tuple((key, _plain(_found(key, value))) for key, value in options.items() if value is not None)
         if isinstance(images, xr.DataArray | xr.Dataset):
             return cls(images, kept)
         if isinstance(images, str | Path):
@@ -58,7 +58,8 @@ class Source:
             return None
         images = list(self.images) if isinstance(self.images, tuple) else self.images
         digest = hashlib.sha256(repr(self.options).encode())
-        for path in files(images)[1]:
+        mask = str(dict(self.options).get("mask", ""))
+        for path in [*files(images)[1], *(files(mask)[1] if Path(mask).is_absolute() else [])]:
             for part in _watched(Path(path)):
                 stat = part.stat()
                 digest.update(f"{part.absolute()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
@@ -74,6 +75,11 @@ def opened(source: Source) -> xr.DataArray:
 def _watched(path: Path) -> Sequence[Path]:
     """What changes when the images do: a folder's own time says nothing of what lies deeper."""
     return sorted(each for each in path.rglob("*") if each.name in ZARR_MARKS) if path.is_dir() else [path]
+
+
+def _found(option: str, value: Any) -> Any:
+    """A mask may be a file, which lies where the person stands."""
+    return _absolute(value) if option == "mask" and Path(value).exists() else value
 
 
 def _absolute(path: str | Path) -> str:
