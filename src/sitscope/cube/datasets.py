@@ -149,6 +149,8 @@ def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
     """A variable's bands; none where it has no dates, rows and columns: masks, angles, grid mappings."""
     if not {"time", "y", "x"} <= set(array.dims) or array.dtype.kind not in "fiu":
         return []
+    if array.attrs.get("standard_name") == "number_of_observations":  # how many images a composite is made of
+        return []
     extra = [dim for dim in array.dims if dim not in ("time", "band", "y", "x")]
     if any(array.sizes[dim] > 1 for dim in extra):
         message = f"{name} has an axis too many, {extra[0]} of {array.sizes[extra[0]]}. Select one along it first."

@@ -5,15 +5,17 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from sitscope.cube import orbits
+from sitscope.cube import catalog, orbits
 from sitscope.cube import units as unit
 from sitscope.cube.datasets import open_files, open_object
-from sitscope.cube.layers import open_tiffs
+from sitscope.cube.layers import open_by_grid, open_tiffs
 from sitscope.cube.names import few, iso, parsed, radar_band
+from sitscope.cube.regrid import onto_one
 from sitscope.errors import BadInput
 
 SUFFIXES = {
@@ -26,7 +28,7 @@ ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 BLOCK_BYTES = 64 * 2**20
 """A block of the cube: whole in time, small in space, and several fit into memory at once."""
 
-Images = str | Path | Sequence[str | Path] | xr.DataArray | xr.Dataset
+Images = str | Path | Sequence[Any] | Mapping[str, Any] | xr.DataArray | xr.Dataset
 
 
 def open_cube(
@@ -37,16 +39,19 @@ def open_cube(
     start: str | None = None,
     end: str | None = None,
     orbit: str | None = None,
+    grid: Mapping[str, Any] | None = None,
     chunks: int | Mapping[str, int] | None = None,
 ) -> xr.DataArray:
     """Open images of any usual layout as one lazy cube.
 
     Args:
-        images: a folder, a glob, a file, a list of files (GeoTIFF, NetCDF, Zarr) or an xarray object.
+        images: a folder, a glob, a file, a list of files (GeoTIFF, NetCDF, Zarr), an xarray object; or STAC: a
+            JSON file of items, a search, pystac's items (`sitscope.cube.catalog`; needs sitscope[stac]).
         units: "dB" or "linear" for radar bands whose tags and attributes do not say; it overrides them.
         bands: those to take, in this order; or the names of layers that have none.
         start, end: ISO dates, both included.
         orbit: relative orbit, direction or group to take where images of several lie together.
+        grid: brings images of several grids onto one: crs, resolution, bbox in degrees, like (`sitscope.cube.regrid`).
         chunks: pixels along y and x of the blocks in which the cube is computed.
 
     Returns:
@@ -65,7 +70,7 @@ def open_cube(
     >>> cube.dims, float(cube[0, 0, 0, 0]), cube.attrs["units"]
     (('time', 'band', 'y', 'x'), -10.0, 'dB')
     """
-    taken, known = open_bands(images, units, bands, start, end, orbit)
+    taken, known = open_bands(images, units, bands, start, end, orbit, grid)
     return as_cube(taken, known, chunks)
 
 
@@ -76,9 +81,10 @@ def open_bands(
     start: str | None,
     end: str | None,
     orbit: str | None,
+    grid: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, xr.DataArray], dict[str, str]]:
     """The options of `open_cube` -> one lazy (time, y, x) array per band, as stored; and what units each is in."""
-    opened = _opened(images, bands)
+    opened = _opened(images, bands, grid, units)
     taken = {band: _between(_orbit(array, orbit), start, end) for band, array in _chosen(opened, bands).items()}
     _refuse_gaps(taken)
     for radar in [band for band in taken if radar_band(band)][:1]:  # all have the same dates
@@ -86,13 +92,21 @@ def open_bands(
     return taken, unit.known_units(taken, units)
 
 
-def _opened(images: Images, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
-    """One (time, y, x) array per band, each with its own dates."""
+def _opened(
+    images: Images, bands: Sequence[str] | None, grid: Mapping[str, Any] | None, units: str | None
+) -> dict[str, xr.DataArray]:
+    """One (time, y, x) array per band, each with its own dates, all on one grid."""
     if isinstance(images, (xr.DataArray, xr.Dataset)):
-        found = open_object(images, bands)
+        pieces = [open_object(images, bands)]
+    elif catalog.meant(images):
+        from sitscope.cube.stac import open_items  # an extra
+
+        pieces = open_items(images, bands, several=grid is not None)
     else:
-        kind, paths = files(images)
-        found = open_tiffs(paths, bands) if kind == "GeoTIFF" else open_files(paths, bands)
+        kind, paths = files(images)  # type: ignore[arg-type]
+        opened = open_tiffs if kind == "GeoTIFF" else open_files
+        pieces = open_by_grid(paths, bands) if kind == "GeoTIFF" and grid is not None else [opened(paths, bands)]
+    found = pieces[0] if grid is None else onto_one(pieces, grid, units)
     return {band: orbits.labelled(array) for band, array in found.items()}
 
 
