@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ import numpy as np
 import rasterio
 import xarray as xr
 from numcodecs import Blosc
+from rasterio.errors import NotGeoreferencedWarning
 
 from sitscope.cube import catalog
 from sitscope.cube import units as unit
@@ -111,29 +113,36 @@ def ingest(
     cube = as_cube(found, known, dict(zip(("y", "x"), layout.window, strict=True)))
     spans = None if every is None else periods(cube.time.values, every, start)
     dataset = _by_band(cube, known) if spans is None else _by_period(cube, known, spans)
-    facts = json.loads(json.dumps({"images": _stamps(images), "layout": asdict(layout), "cube": _described(dataset)}))
-    facts |= {"grid": dict(grid or {}), "every": every, "place": _place(cube)}
-    tops = range(0, cube.sizes["y"], layout.window[0])
+    asked = {"grid": dict(grid or {}), "every": every, "place": str(Grid.of(cube))}
+    facts = {"images": _stamps(images), "layout": asdict(layout), "cube": _described(dataset), **asked}
+    facts = json.loads(json.dumps(facts))
+    steps = math.ceil(cube.sizes["y"] / layout.window[0])
     with _room(out):
-        if moved and _left(partial, facts) == len(tops):  # it was stopped between its last two steps
+        if moved and _left(partial, facts) == steps:  # it was stopped between its last two steps
             shutil.rmtree(partial)
             return out
         _require_free(out, overwrite)
-        done = _begin(partial, dataset, layout, facts)
-        with rasterio.Env(GDAL_CACHEMAX=layout.cache_bytes):
-            for i in range(done, len(tops)):
-                rows = slice(tops[i], min(tops[i] + layout.window[0], cube.sizes["y"]))
-                part = dataset.isel(y=rows)
-                # coordinates and ends of periods are there already
-                part = part.drop_vars(
-                    [name for name, array in part.variables.items() if "y" not in array.dims or name == "y"]
-                )
-                part.drop_vars(list(part.coords)).to_zarr(partial / "cube", region={"y": rows})
-                _write_mark(partial, facts, i + 1)
-                if progress:
-                    progress(i + 1, len(tops))
+        _begin(partial, dataset, layout, facts)
+        with rasterio.Env(GDAL_CACHEMAX=layout.cache_bytes), warnings.catch_warnings():
+            # rasterio silences itself while it warps, but not for the threads beside
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            _fill(partial, dataset, layout.window[0], facts, progress)
         _move(partial, out)
     return out
+
+
+def _fill(partial: Path, dataset: xr.Dataset, height: int, facts: dict[str, Any], progress: Progress | None) -> None:
+    """The rows of blocks that are not there yet, each marked when it is."""
+    there = [name for name, array in dataset.variables.items() if "y" not in array.dims]
+    pixels = dataset.drop_vars([*there, "y"])
+    tops = range(0, dataset.sizes["y"], height)
+    for i in range(_left(partial, facts), len(tops)):
+        rows = slice(tops[i], min(tops[i] + height, dataset.sizes["y"]))
+        part = pixels.isel(y=rows)
+        part.drop_vars(list(part.coords)).to_zarr(partial / "cube", region={"y": rows})
+        _write_mark(partial, facts, i + 1)
+        if progress:
+            progress(i + 1, len(tops))
 
 
 def _move(partial: Path, out: Path) -> None:
@@ -247,26 +256,21 @@ def _described(dataset: xr.Dataset) -> dict[str, Any]:
     return {"dates": dates, "bands": units}
 
 
-def _place(cube: xr.DataArray) -> str:
-    return str(Grid.of(cube))
-
-
 def _left(partial: Path, facts: dict[str, Any]) -> int:
     """Rows of blocks that an interrupted conversion of the same images left; -1 where there is none."""
     try:
         left = json.loads((partial / MARK).read_text())
     except (OSError, json.JSONDecodeError):
         return -1
-    return int(left["rows"]) if left.get("facts") == facts and facts["images"] is not None else -1
+    return int(left["rows"]) if left.get("facts") == facts else -1
 
 
-def _begin(partial: Path, dataset: xr.Dataset, layout: Layout, facts: dict[str, Any]) -> int:
-    """Rows of blocks that are there; where there is nothing to go on with, an empty cube is made, and 0."""
-    rows = _left(partial, facts)
-    if rows >= 0 and (partial / "cube").exists():
+def _begin(partial: Path, dataset: xr.Dataset, layout: Layout, facts: dict[str, Any]) -> None:
+    """An empty cube, unless an interrupted conversion of the same images left one; objects in memory have no names."""
+    if _left(partial, facts) >= 0 and facts["images"] is not None and (partial / "cube").exists():
         for torn in (partial / "cube").rglob("*.partial"):  # a chunk on its way when the process was killed
             torn.unlink()
-        return rows
+        return
     if partial.exists() and any(partial.iterdir()) and not (partial / MARK).exists():
         raise BadInput("out", f"{partial}, where the cube is made, holds other things. Move them, or name another out.")
     if partial.exists():
@@ -282,7 +286,6 @@ def _begin(partial: Path, dataset: xr.Dataset, layout: Layout, facts: dict[str, 
         dataset[name].encoding |= packing | ({"_FillValue": np.float32(np.nan)} if whole else {})
     dataset.to_zarr(partial / "cube", compute=False, zarr_format=FORMAT, consolidated=True)
     _write_mark(partial, facts, 0)
-    return 0
 
 
 def _write_mark(partial: Path, facts: dict[str, Any], rows: int) -> None:

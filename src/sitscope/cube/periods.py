@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt
 
 from sitscope.cube.names import parsed, radar_band
 from sitscope.errors import BadInput
@@ -29,7 +29,8 @@ class Periods:
     @property
     def middles(self) -> np.ndarray:
         """The date that stands for each."""
-        return (self.edges[:-1] + (self.edges[1:] - self.edges[:-1]) // 2).astype("datetime64[ns]")
+        middles = self.edges[:-1] + (self.edges[1:] - self.edges[:-1]) // 2
+        return middles.astype("datetime64[D]").astype("datetime64[ns]")  # times of day would be taken for orbits
 
     @property
     def bounds(self) -> np.ndarray:
@@ -101,7 +102,7 @@ def _orbit(cube: xr.DataArray, size: int) -> Mapping[str, object]:
 
 def _compose(
     values: Float[np.ndarray, "h w c t"], place: Int[np.ndarray, " t"], size: int, radar: np.ndarray
-) -> tuple[Float[np.ndarray, "h w c p"], Int[np.ndarray, "h w c p"]]:
+) -> tuple[Float[np.ndarray, "h w c p"], UInt[np.ndarray, "h w c p"]]:
     out = np.full((*values.shape[:3], size), np.nan, "float32")
     counts = np.zeros(out.shape, "uint16")
     for period in np.unique(place):

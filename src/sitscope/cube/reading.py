@@ -3,7 +3,7 @@
 import glob
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 BLOCK_BYTES = 64 * 2**20
 """A block of the cube: whole in time, small in space, and several fit into memory at once."""
 
-Images = str | Path | Sequence[Any] | Mapping[str, Any] | xr.DataArray | xr.Dataset
+Images = str | Path | Iterable[Any] | Mapping[str, Any] | xr.DataArray | xr.Dataset
 
 
 def open_cube(

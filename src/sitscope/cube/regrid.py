@@ -4,45 +4,36 @@ Backscatter is resampled in linear power: bilinear, or the mean of the pixels be
 larger. Masks and classes take their nearest pixel. Pixels that only shift by whole pixels stay what they are.
 """
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dask
 import numpy as np
 import xarray as xr
-from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 from odc.geo.roi import roi_is_empty
 from odc.geo.warp import rio_reproject
-from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
-from rasterio.warp import transform_bounds
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from sitscope.cube.datasets import open_files
-from sitscope.cube.grid import Grid, name
-from sitscope.cube.layers import grid_of
-from sitscope.cube.names import few, radar_band, units_in
+from sitscope.cube.grid import Grid
+from sitscope.cube.names import radar_band, units_in
+from sitscope.cube.target import target
 from sitscope.errors import BadInput
 
-WORDS = ("crs", "resolution", "bbox", "like")
-MOST = "most"
 CATEGORIES = re.compile(
     r"(?:^|[^a-z])(?:scl|qa\w*|fmask|mask|class\w*|cloud\w*|label\w*|crop|dataset)(?:$|[^a-z])", re.I
 )
 """Bands of numbers that name something, of which there is no mean."""
 COARSE = 1.5
 """From this ratio of pixels on the mean of those beneath is taken: bilinear would look at four of them only."""
+TILE = 256
+"""Rows and columns of the new grid that are warped as one."""
 BYTES = 64 * 2**20
 """Of a window of the images, read and warped at once."""
-MOST_PIXELS = 2**17
-"""Rows or columns of a grid: a mistake in the units of the resolution asks for more."""
 
 Bands = Mapping[str, xr.DataArray]
 
@@ -63,104 +54,6 @@ def onto_one(pieces: Sequence[Bands], asked: Mapping[str, Any], units: str | Non
     grid = target(grids, asked)
     bands = dict.fromkeys(band for piece in pieces for band in piece)
     return {band: _warped(band, [piece[band] for piece in pieces if band in piece], grid, units) for band in bands}
-
-
-def target(grids: Sequence[Grid], asked: Mapping[str, Any]) -> Grid:
-    """The grid that is asked for, around all grids there are; the first of them says what is not asked.
-
-    >>> crs = CRS.from_epsg(32630)
-    >>> near, far = (Grid(crs, Affine(10, 0, west, 0, -10, 4e6), 8, 10) for west in (5e5, 500_200))
-    >>> print(target([near, far], {"resolution": 20}))
-    4 x 15 pixels of 20 x 20, upper left corner 500000, 4000000, EPSG:32630
-    """
-    unknown = [word for word in asked if word not in WORDS]
-    if unknown or not asked:
-        raise BadInput("grid", f"a grid knows no {few(unknown) or 'nothing'}, only {few(WORDS)}. Say one of these.")
-    like = asked.get("like")
-    if like is not None and (asked.get("crs") is not None or asked.get("resolution") is not None):
-        raise BadInput("like", f"{like} has a crs and a resolution already. Leave like out, or the other two.")
-    if like is not None:
-        grid = grids[0] if like == MOST else _grid_at(str(like))
-        bounds = grid.bounds
-    else:
-        grid = _spaced(grids[0], asked)
-        edges = np.array([_bounds(each, grid.crs) for each in grids])
-        bounds = (*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0))
-    if asked.get("bbox") is not None:
-        bounds = _within(bounds, asked["bbox"], grid.crs)
-    return _covering(grid, bounds)
-
-
-def _spaced(most: Grid, asked: Mapping[str, Any]) -> Grid:
-    """Crs, size and phase of pixels; how many there are is not meant."""
-    crs, size = most.crs, asked.get("resolution")
-    if asked.get("crs") is not None:
-        try:
-            crs = CRS.from_user_input(asked["crs"])
-        except CRSError as error:
-            message = f"{asked['crs']!r} is no coordinate reference system ({error}). Name one, as in EPSG:32630."
-            raise BadInput("crs", message) from None
-    if size is None and crs == most.crs:
-        return Grid(crs, most.transform, 1, 1)
-    if size is None:
-        there = GeoBox((most.height, most.width), most.transform, str(most.crs)).to_crs(str(crs)).resolution
-        return Grid(crs, Affine(abs(there.x), 0, 0, 0, -abs(there.y), 0), 1, 1)
-    if not isinstance(size, int | float) or not math.isfinite(size) or size <= 0:
-        raise BadInput("resolution", f"{size!r} is no size of pixels. Give a number above 0 in units of {name(crs)}.")
-    t = most.transform
-    if crs == most.crs and math.isclose(size, abs(t.a)) and math.isclose(size, abs(t.e)):
-        return Grid(crs, t, 1, 1)
-    return Grid(crs, Affine(float(size), 0, 0, 0, -float(size), 0), 1, 1)
-
-
-def _grid_at(path: str) -> Grid:
-    if not Path(path).exists():
-        raise BadInput("like", f"{path} does not exist. Name an image or a Zarr cube, or say most.")
-    if Path(path).is_dir() or Path(path).suffix.lower() in (".nc", ".nc4", ".cdf", ".h5", ".hdf5"):
-        return Grid.of(next(iter(open_files([path], None).values())))
-    return grid_of(path)
-
-
-def _bounds(grid: Grid, crs: CRS) -> tuple[float, float, float, float]:
-    try:
-        found = transform_bounds(grid.crs, crs, *grid.bounds)
-    except (CRSError, RasterioError) as error:
-        found = (math.nan, math.nan, math.nan, math.nan)
-        reason = f" ({error})"
-    else:
-        reason = ""
-    if not np.isfinite(found).all():
-        remedy = "Choose a crs that covers them."
-        raise BadInput("crs", f"images on {grid} have no place in {name(crs)}{reason}. {remedy}")
-    return found
-
-
-def _within(bounds: Sequence[float], bbox: Any, crs: CRS) -> tuple[float, float, float, float]:
-    numbers = list(bbox) if isinstance(bbox, Sequence) and not isinstance(bbox, str) else []
-    if len(numbers) != 4 or not all(isinstance(number, int | float) for number in numbers):
-        raise BadInput("bbox", f"{bbox!r} is no box. Give west, south, east, north in degrees, as in [-6, 37, -5, 38].")
-    west, south, east, north = numbers
-    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-        raise BadInput("bbox", f"{bbox!r} is not west, south, east, north in degrees. Order and range are not these.")
-    asked = transform_bounds("EPSG:4326", crs, *numbers)
-    found = (*np.maximum(bounds[:2], asked[:2]), *np.minimum(bounds[2:], asked[2:]))
-    if not (np.isfinite(found).all() and found[0] < found[2] and found[1] < found[3]):
-        there = ", ".join(f"{value:.6g}" for value in transform_bounds(crs, "EPSG:4326", *bounds))
-        raise BadInput("bbox", f"no image meets {list(numbers)}; they cover {there}. Choose a box within.")
-    return found
-
-
-def _covering(grid: Grid, bounds: Sequence[float]) -> Grid:
-    """Whole pixels of the grid, those that touch the bounds by more than a hundredth."""
-    t, (west, south, east, north) = grid.transform, bounds
-    columns = sorted(((west - t.c) / t.a, (east - t.c) / t.a))
-    rows = sorted(((south - t.f) / t.e, (north - t.f) / t.e))
-    left, top = (math.floor(low + 0.01) for low in (columns[0], rows[0]))
-    width, height = math.ceil(columns[1] - 0.01) - left, math.ceil(rows[1] - 0.01) - top
-    if max(width, height) > MOST_PIXELS or min(width, height) < 1:
-        size = f"{height} x {width} pixels of {abs(t.a):g} in {name(grid.crs)}"
-        raise BadInput("resolution", f"the grid asked for has {size}. Give the resolution in units of the crs.")
-    return Grid(grid.crs, Affine(t.a, 0, t.c + left * t.a, 0, t.e, t.f + top * t.e), height, width)
 
 
 @dataclass(frozen=True)
@@ -201,8 +94,8 @@ def _warped(band: str, arrays: Sequence[xr.DataArray], grid: Grid, units: str | 
     # strips of the images are as wide as they are: then windows have to be, or each strip is unpacked for many
     strips = any(each.get("x", 0) >= array.sizes["x"] for each, array in zip(stored, arrays, strict=True))
     found.encoding["preferred_chunks"] = {
-        "y": min(256, grid.height),
-        "x": grid.width if strips else min(256, grid.width),
+        "y": min(TILE, grid.height),
+        "x": grid.width if strips else min(TILE, grid.width),
     }
     return found
 
@@ -250,29 +143,47 @@ class Warped(BackendArray):
         times, rows, columns = np.atleast_1d(times), np.atleast_1d(rows), np.atleast_1d(columns)
         out = np.full((times.size, rows.size, columns.size), np.nan, "float32")
         if out.size:
-            window = self.place[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-            within = np.ix_(rows - rows.min(), columns - columns.min())
+            tiles = [(y, x) for y in _tiles(rows, self.shape[1]) for x in _tiles(columns, self.shape[2])]
+            corner = tiles[0][0].start, tiles[0][1].start
+            within = np.ix_(rows - corner[0], columns - corner[1])
             for part in self.parts:
-                asked = [i for i, time in enumerate(times) if int(time) in part.positions]
-                for i, values in _onto(part, window, [(i, part.positions.index(int(times[i]))) for i in asked]):
+                dates = [(i, part.positions.index(int(time))) for i, time in enumerate(times) if time in part.positions]
+                for i, values in _onto(part, self.place, tiles, dates):
                     out[i] = np.where(np.isnan(out[i]), values[within], out[i])
         return np.asarray(out[lacking])
 
 
-def _onto(part: Part, window: GeoBox, dates: Sequence[tuple[int, int]]) -> Any:
-    """The dates of a part under a window of the new grid, some at a time: pairs of their first number and values."""
-    fit = compute_reproject_roi(part.place, window, padding=3)
-    if roi_is_empty(fit.roi_src) or not dates:
+def _tiles(asked: np.ndarray, size: int) -> list[slice]:
+    """The tiles under these rows or columns. GDAL bends a tile along straight lines, so tiles must not depend on what
+    is asked, or blocks of another size would have other values."""
+    first, last = int(asked.min()) // TILE, int(asked.max()) // TILE
+    return [slice(i * TILE, min((i + 1) * TILE, size)) for i in range(first, last + 1)]
+
+
+def _onto(
+    part: Part, place: GeoBox, tiles: Sequence[tuple[slice, slice]], dates: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The dates of a part under tiles of the new grid, some at a time: pairs of their first number and values."""
+    fits = [compute_reproject_roi(part.place, place[tile], padding=3).roi_src for tile in tiles]
+    met = [(tile, roi) for tile, roi in zip(tiles, fits, strict=True) if not roi_is_empty(roi)]
+    if not met or not dates:
         return
-    y, x = fit.roi_src
-    place = part.place[y, x]
-    at_once = max(1, BYTES // (4 * place.shape[0] * place.shape[1]))
+    north, west = (min(roi[axis].start for _, roi in met) for axis in (0, 1))
+    south, east = (max(roi[axis].stop for _, roi in met) for axis in (0, 1))
+    (top, left), (bottom, right) = ((tile[0], tile[1]) for tile in (tiles[0], tiles[-1]))
+    at_once = max(1, BYTES // (4 * (south - north) * (east - west)))
     for start in range(0, len(dates), at_once):
         some = dates[start : start + at_once]
         with dask.config.set(scheduler="synchronous"):  # we are in a task already, if the images are dask's
-            stored = part.source.isel(time=[date for _, date in some], y=y, x=x).values
+            there = part.source.isel(y=slice(north, south), x=slice(west, east))
+            stored = there.isel(time=[date for _, date in some]).values
         for (i, _), raw in zip(some, stored, strict=True):
-            yield i, _warp(part, raw, place, window)
+            new = np.full((bottom.stop - top.start, right.stop - left.start), np.nan, "float32")
+            for (y, x), roi in met:
+                under = raw[roi[0].start - north : roi[0].stop - north, roi[1].start - west : roi[1].stop - west]
+                at = slice(y.start - top.start, y.stop - top.start), slice(x.start - left.start, x.stop - left.start)
+                new[at] = _warp(part, under, part.place[roi], place[y, x])
+            yield i, new
 
 
 def _warp(part: Part, raw: np.ndarray, place: GeoBox, window: GeoBox) -> np.ndarray:
@@ -284,9 +195,7 @@ def _warp(part: Part, raw: np.ndarray, place: GeoBox, window: GeoBox) -> np.ndar
     if part.decibel:
         values = 10 ** (values / 10)
     new = np.full(window.shape, np.nan, "float32")
-    # a tolerance of 0: else where a pixel comes from depends on the window around it
-    nodata_is_nan: dict[str, Any] = {"src_nodata": np.nan, "dst_nodata": np.nan, "tolerance": 0}
-    rio_reproject(values, new, place, window, part.resampling, **nodata_is_nan)
+    rio_reproject(values, new, place, window, part.resampling, src_nodata=np.nan, dst_nodata=np.nan)
     if part.decibel:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(new > 0, 10 * np.log10(new), np.float32(np.nan))

@@ -24,6 +24,7 @@ from sitscope.errors import BadInput
 if TYPE_CHECKING:
     import pystac
 
+SAID = ("projection", "raster")
 BLOCK = 512
 """Rows and columns of a block of most cloud-optimised GeoTIFFs."""
 
@@ -142,31 +143,32 @@ class Slices(BackendArray):
 
 
 def _mosaic(slices: Sequence[Shot], window: GeoBox) -> np.ndarray:
-    """One date of one band under a window: the slices side by side, each scaled as its own item says."""
-    import odc.stac
-
+    """One date of one band under a window: the slices side by side, each with the nodata and scale of its own item."""
     out = np.full(window.shape, np.nan, "float32")
-    scales = list(dict.fromkeys((shot.scale, shot.index) for shot in slices))
-    for (gain, offset), index in scales:
-        alike = [_as_item(shot) for shot in slices if (shot.scale, shot.index) == ((gain, offset), index)]
-        name = "image" if index == 1 else f"image.{index}"
-        try:
-            options: dict[str, Any] = {"groupby": _together, "dtype": "float32", "nodata": float("nan")}
-            with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_HTTP_MAX_RETRY=3):
-                found = odc.stac.load(alike, bands=[name], geobox=window, **options)
-        except (RasterioError, OSError) as error:
-            where = few([shot.href.partition("?")[0] for shot in slices], 2)
-            message = f"an image of STAC items cannot be read ({error}): {where}. Try again, or leave it out."
-            raise BadInput("images", message) from None
-        values = next(iter(found.data_vars.values())).values[0]
-        values = values if (gain, offset) == (1.0, 0.0) else values * np.float32(gain) + np.float32(offset)
-        out = np.where(np.isnan(out), values, out)
+    west, south, east, north = window.boundingbox.bbox
+    for shot in slices:
+        bounds = shot.grid.bounds
+        if bounds[0] < east and bounds[2] > west and bounds[1] < north and bounds[3] > south:
+            out = np.where(np.isnan(out), _values(shot, window), out)
     return out
 
 
-def _together(*_: object) -> int:
-    """All that is asked for at once is one date."""
-    return 0
+def _values(shot: Shot, window: GeoBox) -> np.ndarray:
+    import odc.stac
+
+    name = "image" if shot.index == 1 else f"image.{shot.index}"
+    try:
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_HTTP_MAX_RETRY=3):
+            found = odc.stac.load([_as_item(shot)], bands=[name], geobox=window, dtype="float32", nodata=float("nan"))
+    except (RasterioError, OSError) as error:
+        image = shot.href.partition("?")[0]
+        message = f"{image}, of the item {shot.item}, cannot be read ({error}). Try again, or leave it out."
+        raise BadInput("images", message) from None
+    values = next(iter(found.data_vars.values())).values[0]
+    if shot.nodata is not None:  # odc-stac goes by the file's own alone
+        values = np.where(values == np.float32(shot.nodata), np.float32(np.nan), values)
+    gain, offset = shot.scale
+    return values if (gain, offset) == (1.0, 0.0) else values * np.float32(gain) + np.float32(offset)
 
 
 def _as_item(shot: Shot) -> "pystac.Item":
@@ -180,7 +182,7 @@ def _as_item(shot: Shot) -> "pystac.Item":
     footprint = transform_geom(grid.crs, "EPSG:4326", mapping(box(*grid.bounds)))
     when = shot.time.astype("datetime64[us]").item()
     item = pystac.Item(shot.item, footprint, None, when, {**place})
-    item.stac_extensions = ["https://stac-extensions.github.io/projection/v1.1.0/schema.json"]
-    layers = [{} if shot.nodata is None else {"nodata": shot.nodata} for _ in range(shot.index)]
+    item.stac_extensions = [f"https://stac-extensions.github.io/{name}/v1.1.0/schema.json" for name in SAID]
+    layers: list[dict[str, object]] = [{} for _ in range(shot.index)]
     item.add_asset("image", pystac.Asset(shot.href, None, None, "image/tiff", ["data"], {"raster:bands": layers}))
     return item
