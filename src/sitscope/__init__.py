@@ -31,6 +31,8 @@ _HOMES = {
     "RunSettings": "settings",
     "run": "job",
     "load_run": "job",
+    "map_images": "applying",
+    "Machines": "applying",
     "write_report": "showing.report",
 }
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from sitscope import verbs
-from sitscope.errors import BadInput
-from sitscope.terminal import telling, write_table
+from sitscope.errors import BadInput, Unfinished
+from sitscope.terminal import PARTIAL, telling, write_table
 
 UNEXPECTED, BAD_INPUT = 1, 3
 """Exit codes beside 0; 2 is a wrong option, which typer answers itself, 4 is `terminal.PARTIAL`."""
@@ -206,6 +206,7 @@ def evaluate(
         print(f"{name:<8} {run / path}")
 
 
+app.command("map")(verbs.map_verb)
 app.command()(verbs.ingest)
 app.command()(verbs.bench)
 
@@ -251,6 +252,8 @@ def main() -> None:
         app()
     except BadInput as error:
         _end(f"sitscope: {_as_options(str(error))}", BAD_INPUT)
+    except Unfinished as error:
+        _end(f"sitscope: {error}", PARTIAL)
     except Exception as error:  # noqa: BLE001 - the last door: whatever else happens is ours to explain
         _end(
             f"sitscope: unexpected {type(error).__name__}: {error}\nThis is our mistake; sitscope --debug shows where.",

@@ -18,3 +18,7 @@ class BadInput(ValueError):
 
     def __str__(self) -> str:
         return f"{self.argument}: {self.message}"
+
+
+class Unfinished(RuntimeError):
+    """Work ended before its end through no fault of what was given; it can go on. The command line exits with 4."""

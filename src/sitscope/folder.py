@@ -22,8 +22,9 @@ from jaxtyping import Float
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
 from sitscope.classes.scores import Scores
-from sitscope.cube.writing import write_fields, write_map, write_zarr
+from sitscope.cube.writing import consolidate, write_fields, write_map, write_zarr
 from sitscope.errors import BadInput
+from sitscope.mapping import ledger
 from sitscope.showing.colours import class_colours, cluster_colours, date_colours
 from sitscope.showing.findings import Findings
 
@@ -129,10 +130,15 @@ class RunFolder:
         """fields.parquet: GeoParquet of the fields with what was found in each."""
         write_fields(fields, self.path / "fields.parquet")
 
-    def write_atlas(self, maps: xr.Dataset, book: Codebook) -> None:
-        """atlas.zarr, and in maps/ a GeoTIFF with its QGIS style for each map."""
-        write_zarr(maps, self.path / "atlas.zarr")
-        maps = xr.open_zarr(self.path / "atlas.zarr").load()
+    def write_pixel_profiles(self, profiles: pd.DataFrame) -> None:
+        """pixels.parquet: means over all pixels of each cluster and class; see `sitscope.mapping.pixels`."""
+        profiles.to_parquet(self.path / "pixels.parquet", index=False)
+
+    def write_maps(self, book: Codebook) -> None:
+        """In maps/ a GeoTIFF with its QGIS style for each map of atlas.zarr, and the atlas ready for readers."""
+        ledger.clear(self.path)
+        consolidate(self.path / "atlas.zarr")
+        maps = xr.open_zarr(self.path / "atlas.zarr")
         folder = self.path / "maps"
         folder.mkdir(exist_ok=True)
         classes = class_colours(book.classes)

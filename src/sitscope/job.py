@@ -10,9 +10,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
-from dask.callbacks import Callback
 
 from sitscope import trust
 from sitscope.autoencoder.fitted import Fitted
@@ -20,19 +18,21 @@ from sitscope.autoencoder.network import cells_left
 from sitscope.autoencoder.training import fit
 from sitscope.classes.codebook import Codebook, fit_codebook, majority, one_to_one, require_clusters
 from sitscope.classes.scores import Scores, score_embedding
-from sitscope.cube.fields import read_fields
-from sitscope.cube.gaps import fill_cube
+from sitscope.cube.fields import read_fields, shrunk
 from sitscope.cube.grid import Grid
-from sitscope.cube.reading import open_cube
 from sitscope.cube.sampling import sample
+from sitscope.cube.source import Source, opened
 from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
 from sitscope.facts import facts
 from sitscope.folder import RunFolder
-from sitscope.mapping.atlas import atlas
-from sitscope.mapping.methods import QUICK
+from sitscope.mapping.drive import in_threads
+from sitscope.mapping.make import make_maps
+from sitscope.mapping.pixels import field_table, pixel_profiles
+from sitscope.mapping.plan import memory_each, processors
 from sitscope.mapping.profiles import profiles
-from sitscope.settings import RunSettings
+from sitscope.mapping.work import Job
+from sitscope.settings import READING, RunSettings
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import plates
 from sitscope.showing.report import write_figures, write_report
@@ -90,7 +90,8 @@ def run(
     out = Path(out)
     require_free(out, overwrite)
     with _stage(talk, "reading images"):
-        cube = open_cube(images, **settings.model_dump(include={"units", "bands", "start", "end", "orbit"}))
+        source = Source.of(images, settings.model_dump(include=READING))
+        cube = opened(source)
     with _stage(talk, "sampling fields"):
         options = {"label", "buffer", "min_pixels", "max_pixels", "unlabelled", "fill", "seed"}
         series = sample(cube, fields, **settings.model_dump(include=options))
@@ -109,15 +110,12 @@ def run(
         folder.write_profiles(profiles(test, fitted, book))
         samples = pd.concat([_described(train, "train", book), _described(test, "test", book)], ignore_index=True)
         samples = samples[samples.label != ""]  # its index still says where each one's values lie
-        folder.write_fields(_field_table(fields, cube, samples, settings.label))
         kept = samples.sample(min(len(samples), SAMPLES), random_state=settings.seed)
         folder.write_samples(kept)
         folder.write_series(np.concatenate([train.x.values, test.x.values])[kept.index], fitted)
     _measure(folder, fitted, settings, talk)
-    with _tasks(talk, "mapping"), _one_torch_thread():
-        whole = fill_cube(cube) if settings.fill else cube
-        maps = atlas(whole, fitted, book, QUICK[settings.method])
-        folder.write_atlas(maps.assign(backscatter=_background(cube)), book)
+    job = Job(source, fitted, book, settings.method, folder.path, settings.fill)
+    _map(folder, job, _field_table(fields, cube, samples, settings.label), settings, talk)
     findings = show(folder, talk)
     folder.finish(out)
     return findings
@@ -174,6 +172,24 @@ def _measure(folder: RunFolder, fitted: Fitted, settings: RunSettings, talk: Tal
     folder.write_fidelity(figures)
 
 
+def _map(folder: RunFolder, job: Job, fields: gpd.GeoDataFrame, settings: RunSettings, talk: Talk) -> None:
+    """Every pixel, and what all pixels together say of fields, clusters and classes."""
+    threads = processors()
+    made = make_maps(
+        job,
+        {"images": job.source.fingerprint()},
+        in_threads(threads),
+        memory_gb=memory_each(threads),
+        workers=threads,
+        shapes=shrunk(fields.geometry, settings.buffer),
+        progress=partial(talk, "mapping"),
+    )
+    folder.write_pixel_profiles(pixel_profiles(made, job))
+    folder.write_fields(field_table(fields, made, job))
+    with _stage(talk, "writing maps"):
+        folder.write_maps(job.book)
+
+
 def _trained(folder: RunFolder, train: xr.Dataset, settings: RunSettings, talk: Talk) -> Fitted:
     """The model that an interrupted run left, or a new one."""
     if there := folder.fitted():
@@ -224,32 +240,14 @@ def _described(series: xr.Dataset, split: str, book: Codebook) -> pd.DataFrame:
 
 
 def _field_table(fields: Any, cube: xr.DataArray, samples: pd.DataFrame, label: str) -> gpd.GeoDataFrame:
-    """A row per field, in the CRS of the cube: label, split, series, most frequent class, its share, mean embedding."""
+    """A row per field, in the CRS of the cube: label, split, number of series sampled."""
     shapes, labels = read_fields(fields, label, Grid.of(cube))
     grouped = samples.groupby("field")
-    table = grouped[[c for c in samples if c[0] == "e" and c[1:].isdigit()]].mean()
-    shares = samples.groupby("field").predicted.value_counts(normalize=True).groupby("field").head(1)
-    table.insert(0, "predicted", shares.index.get_level_values("predicted"))
-    table.insert(1, "share", shares.values)
-    table.insert(0, "series", grouped.size())
-    table.insert(0, "split", grouped.split.first())
-    table = table.reindex(range(len(labels))).fillna({"split": "unused", "series": 0, "predicted": ""})
+    table = pd.DataFrame({"split": grouped.split.first(), "series": grouped.size()})
+    table = table.reindex(range(len(labels))).fillna({"split": "unused", "series": 0}).astype({"series": int})
     table.insert(0, "label", labels)
     found = gpd.GeoDataFrame(table, geometry=shapes.geometry.values, crs=shapes.crs)
-    return found.astype({"series": int}).rename_axis("field").reset_index()
-
-
-def _background(cube: xr.DataArray) -> xr.DataArray:
-    """The first acquisition, in VH where there is one, as in the letter's Fig. 2."""
-    band = "VH" if "VH" in cube.band else str(cube.band.values[0])
-    image = cube.isel(time=0).sel(band=band)
-    facts = {
-        "long_name": "backscatter",
-        "band": band,
-        "date": str(image.time.values)[:10],
-        "units": cube.attrs["units"],
-    }
-    return image.drop_vars(["time", "band", "orbit"], errors="ignore").assign_attrs(facts)
+    return found.rename_axis("field").reset_index()
 
 
 @contextmanager
@@ -257,29 +255,3 @@ def _stage(talk: Talk, name: str) -> Iterator[None]:
     talk(name, 0, 1)
     yield
     talk(name, 1, 1)
-
-
-@contextmanager
-def _tasks(talk: Talk, name: str) -> Iterator[None]:
-    """Tell how many of dask's tasks are done."""
-
-    class Count(Callback):
-        def _pretask(self, key: Any, dsk: Any, state: Any) -> None:
-            total = sum(len(state[s]) for s in ("ready", "waiting", "running", "finished"))
-            talk(name, min(len(state["finished"]), total - 1), total)
-
-    talk(name, 0, 1)
-    with Count():  # type: ignore[no-untyped-call]
-        yield
-    talk(name, 1, 1)
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """dask has a thread per core already; torch's own on top would only be in each other's way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

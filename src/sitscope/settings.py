@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 from sitscope.autoencoder.network import Settings
 from sitscope.errors import BadInput
 
+READING = {"units", "bands", "start", "end", "orbit"}
+"""Settings that are options of `open_cube`."""
+
 
 class RunSettings(BaseModel):
     """What a run does besides its images and fields. A TOML file may hold any of these, the network in [autoencoder].

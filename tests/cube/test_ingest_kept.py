@@ -120,14 +120,15 @@ def test_other_options_start_anew(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_what_is_done_is_kept(tmp_path: Path) -> None:
     stack, out = write_season(tmp_path / "stack"), tmp_path / "CUBE.zarr"
     # a limit on the size of files needs no privilege, and fails where a full disk does: in write
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # noqa: E731
-    done = subprocess.run([*command(stack, out), "--overwrite"], preexec_fn=limit, capture_output=True, text=True)
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # noqa: E731
+    asked = [sys.executable, "-m", "sitscope.cli", "ingest", "--images", str(stack), "--out", str(out), *OPTIONS]
+    done = subprocess.run(asked, preexec_fn=limit, capture_output=True, text=True)
     assert done.returncode == 3
     assert f"{out} cannot be written: files may not be as large" in done.stderr
     assert "the same command goes on with what is done" in done.stderr
     assert not out.exists()
     assert (tmp_path / "CUBE.zarr.partial" / "done.json").exists()
-    subprocess.run(command(stack, out), check=True, capture_output=True)
+    subprocess.run(asked, check=True, capture_output=True)
     assert open_cube(out).sizes["time"] == 3
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,12 @@ class Fitted:
     best_epoch: int
     """The epoch, from 1, whose weights were kept."""
     seed: int
+    home: tuple[str, str] | None = None
+    """The folder it was loaded from and the hash of its model.json: what travels to other processes in its place."""
+
+    def __reduce__(self) -> Any:
+        """For other processes: the folder and the hash, so that each loads it once; itself where it has no folder."""
+        return (at_home, self.home) if self.home else super().__reduce__()
 
     def embed(self, x: Values) -> Float32[np.ndarray, "n d"]:
         """Embedding (n, d) of series x (n, c, t) in the units of the cube. Raises BadInput for other dates or bands."""
@@ -169,7 +175,8 @@ class Fitted:
         """Read what `save` wrote. Raises BadInput when files are missing, damaged, or of an unknown schema."""
         folder = Path(folder)
         try:
-            facts = json.loads((folder / "model.json").read_text())
+            written = (folder / "model.json").read_bytes()
+            facts = json.loads(written)
             weights = (folder / "weights.safetensors").read_bytes()
             if facts["schema"] != SCHEMA:
                 raise BadInput(
@@ -196,6 +203,7 @@ class Fitted:
                 losses=facts["losses"],
                 best_epoch=facts["best_epoch"],
                 seed=facts["seed"],
+                home=(str(folder.absolute()), hashlib.sha256(written).hexdigest()),
             )
         except (
             OSError,
@@ -209,6 +217,15 @@ class Fitted:
             raise BadInput(
                 "model", f"{folder} holds no model that can be read ({error}). Name the model folder of a run."
             ) from error
+
+
+@lru_cache(maxsize=4)
+def at_home(folder: str, sha256: str) -> Fitted:
+    """The model of this folder, loaded once in a process. Raises BadInput where it is another than it was."""
+    found = Fitted.load(folder)
+    if found.home != (folder, sha256):
+        raise BadInput("model", f"{folder} has changed since this work began (sha256). Start it again.")
+    return found
 
 
 def _other_dates(there: np.ndarray, wanted: np.ndarray) -> str:

@@ -62,9 +62,26 @@ class Codebook:
 
     def cluster(self, embedding: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
         """The nearest centre of each embedding, in chunks."""
+        return self.cluster_and_confidence(embedding)[0]
+
+    def cluster_and_confidence(
+        self, embedding: Float[np.ndarray, "n d"]
+    ) -> tuple[Int[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+        """The nearest centre, and 1 - its distance / that of the second-nearest: 0 between the two, 1 at a centre.
+
+        Nobody's neighbours in the array matter, to the last bit: each distance is a sum in the order of the dimensions.
+        With a single centre there is no second, and confidence is 1.
+        """
         e = np.asarray(embedding, np.float32)
-        parts = [_squared_distance(e[i : i + CHUNK], self.centres).argmin(axis=1) for i in range(0, len(e), CHUNK)]
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+        cluster, confidence = np.empty(len(e), np.int64), np.ones(len(e), np.float32)
+        for i in range(0, len(e), CHUNK):
+            squared = _squared_distance(e[i : i + CHUNK], self.centres)
+            cluster[i : i + CHUNK] = squared.argmin(axis=1)
+            if len(self.centres) > 1:
+                near, second = np.partition(squared, 1, axis=1)[:, :2].T
+                ratio = np.divide(near, second, out=np.ones_like(near), where=second > 0)
+                confidence[i : i + CHUNK] = 1 - np.sqrt(ratio)
+        return cluster, confidence
 
     def classify(self, embedding: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
         """The class of each embedding, as a position in `classes`; -1 where its cluster has none."""
@@ -147,5 +164,8 @@ def _vote(
 
 
 def _squared_distance(e: Float32[np.ndarray, "n d"], centres: Float32[np.ndarray, "k d"]) -> Float32[np.ndarray, "n k"]:
-    """Without |e|^2, which is the same for every centre."""
-    return (centres**2).sum(axis=1) - 2 * e @ centres.T
+    """Dimension by dimension: a product of matrices rounds a row differently in company."""
+    squared = np.zeros((len(e), len(centres)), np.float32)
+    for mine, theirs in zip(e.T, centres.T, strict=True):
+        squared += (mine[:, None] - theirs) ** 2
+    return squared

@@ -27,6 +27,14 @@ def read_fields(fields: Fields, label: str, grid: Grid) -> tuple[gpd.GeoSeries, 
     return here, [_text(value) for value in frame[label]]
 
 
+def read_shapes(fields: Fields, grid: Grid) -> gpd.GeoDataFrame:
+    """Fields in the cube's reference system with whatever columns they have, in the file's order; or BadInput."""
+    frame = _given(fields)
+    here = frame.to_crs(grid.crs).reset_index(drop=True)
+    _refuse_apart(frame, here.geometry, grid)
+    return here
+
+
 def _given(fields: Fields) -> gpd.GeoDataFrame:
     """The fields of a vector file, or as given; BadInput where there are none, or nobody knows where."""
     frame = fields if isinstance(fields, gpd.GeoDataFrame) else _read(fields)

@@ -1,11 +1,11 @@
 """How is a function of series applied to every pixel of a cube of any size?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Float32, Int, Shaped
 
 BATCH = 4096
 """Series that the function sees at once: more only costs memory."""
@@ -66,12 +66,20 @@ def over_pixels(
 def _over_block(
     fn: Function, values: Shaped[np.ndarray, "h w c t"], shape: tuple[int, ...], dtype: np.dtype, missing: float | int
 ) -> Shaped[np.ndarray, "h w ..."]:
-    """One block, whatever its rows and columns: the pixels without a gap, a batch at a time."""
+    """One block, whatever its rows and columns."""
+    out = np.full((values.shape[0] * values.shape[1], *shape), missing, dtype)
+    for here, x in batches(values):
+        out[here] = fn(x)
+    return out.reshape(*values.shape[:2], *shape)
+
+
+def batches(
+    values: Shaped[np.ndarray, "h w c t"],
+) -> Iterator[tuple[Int[np.ndarray, " n"], Float32[np.ndarray, "n c t"]]]:
+    """Flat positions and series of the pixels of a block without a gap, at most BATCH at a time, row by row."""
     h, w, c, t = values.shape
     series = values.reshape(h * w, c, t)
-    out = np.full((h * w, *shape), missing, dtype)
-    here = np.flatnonzero(~np.isnan(series).any(axis=(1, 2)))
-    for start in range(0, here.size, BATCH):
-        batch = here[start : start + BATCH]
-        out[batch] = fn(np.ascontiguousarray(series[batch], dtype="float32"))
-    return out.reshape(h, w, *shape)
+    whole = np.flatnonzero(~np.isnan(series).any(axis=(1, 2)))
+    for start in range(0, whole.size, BATCH):
+        here = whole[start : start + BATCH]
+        yield here, np.ascontiguousarray(series[here], dtype="float32")

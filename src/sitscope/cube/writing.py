@@ -13,6 +13,7 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import xarray as xr
+import zarr
 from rasterio.shutil import copy
 
 from sitscope.cube import styles
@@ -126,6 +127,14 @@ def write_zarr(dataset: xr.Dataset, path: str | Path) -> None:
         # Consolidated metadata is not yet in the specification, and readers are slow, and warn, without it.
         warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
         for_zarr(dataset).to_zarr(folder / path.name, zarr_format=3, consolidated=True)
+
+
+def consolidate(path: str | Path) -> None:
+    """Put what a store holds into one place, so that it opens at once however many arrays it has."""
+    with warnings.catch_warnings():
+        # Consolidated metadata is not yet in the specification, and readers are slow, and warn, without it.
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(path)
 
 
 def for_zarr(dataset: xr.Dataset) -> xr.Dataset:

@@ -1,10 +1,10 @@
-"""Where do embedding, cluster, class and important dates lie on the map?"""
+"""Where do embedding, cluster, class, confidence and important dates lie on the map?"""
 
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
@@ -13,33 +13,52 @@ from sitscope.mapping.methods import Method, quick_path
 
 
 def atlas(cube: xr.DataArray, fitted: Fitted, book: Codebook, method: Method = quick_path) -> xr.Dataset:
-    """Maps on the grid of the cube: embedding, cluster, class, peak date of each dimension. Lazy where the cube is.
+    """Maps on the grid of the cube, lazy where the cube is.
 
-    Returns embedding (dim, y, x); cluster, class (y, x), 0 where nothing is known, else 1 + position; peak_date
-    (dim, y, x), the acquisition, from 1, whose importance by the method is largest in size; peak_importance (dim, y,
-    x), that importance with its sign. Raises BadInput for a cube of other dates, bands or units.
+    Returns embedding (dim, y, x); cluster, class (y, x), 0 where nothing is known, else 1 + position; confidence (y,
+    x), see `Codebook.cluster_and_confidence`; peak_date (dim, y, x), the acquisition, from 1, whose importance by the
+    method is largest in size; peak_importance (dim, y, x), that importance with its sign. Raises BadInput for a cube of
+    other dates, bands or units.
     """
     fitted.check(cube.time.values, tuple(map(str, cube.band.values)), str(cube.attrs.get("units", fitted.units)))
-    d = fitted.settings.dims
 
     def rows(x: Float[np.ndarray, "n c t"]) -> Float[np.ndarray, "n k"]:
-        embedding, importance = fitted.embed(x), method(fitted, x).sum(axis=2)
-        peak = np.abs(importance).argmax(axis=2)  # (n, d)
-        strength = np.take_along_axis(importance, peak[:, :, None], axis=2)[:, :, 0]
-        cluster = book.cluster(embedding)[:, None]
-        return np.hstack([embedding, cluster + 1, book.assigned[cluster] + 1, peak + 1, strength]).astype(np.float32)
+        return pixel_rows(x, fitted, book, method)[0]
 
-    packed = over_pixels(rows, cube, outputs=3 * d + 2)  # (y, x, output)
-    maps = xr.Dataset(
-        {
-            "embedding": _by_dim(packed, 0, d),
-            "cluster": _codes(packed[..., d]),
-            "class": _codes(packed[..., d + 1]),
-            "peak_date": _codes(_by_dim(packed, d + 2, d)),
-            "peak_importance": _by_dim(packed, 2 * d + 2, d),
-        }
-    ).assign_coords(dim=np.arange(1, d + 1), spatial_ref=cube.spatial_ref)
-    return _described(maps, fitted, book)
+    packed = over_pixels(rows, cube, outputs=outputs(fitted))  # (y, x, output)
+    return described(unpacked(packed, fitted.settings.dims), fitted, book)
+
+
+def outputs(fitted: Fitted) -> int:
+    """Numbers of a pixel in `pixel_rows`."""
+    return 3 * fitted.settings.dims + 3
+
+
+def pixel_rows(
+    x: Float[np.ndarray, "n c t"], fitted: Fitted, book: Codebook, method: Method
+) -> tuple[Float32[np.ndarray, "n k"], Float[np.ndarray, "n d b t"]]:
+    """All that the maps say of these series, a row each as `unpacked` reads it; and the importance behind it."""
+    embedding, importance = fitted.embed(x), method(fitted, x)
+    by_date = importance.sum(axis=2)
+    peak = np.abs(by_date).argmax(axis=2)  # (n, d)
+    strength = np.take_along_axis(by_date, peak[:, :, None], axis=2)[:, :, 0]
+    cluster, confidence = book.cluster_and_confidence(embedding)
+    codes = np.stack([cluster + 1, book.assigned[cluster] + 1], axis=1)
+    rows = np.hstack([embedding, codes, confidence[:, None], peak + 1, strength])
+    return rows.astype(np.float32), importance
+
+
+def unpacked(packed: xr.DataArray, d: int) -> xr.Dataset:
+    """(y, x, output) as the maps it holds."""
+    maps = {
+        "embedding": _by_dim(packed, 0, d),
+        "cluster": _codes(packed[..., d]),
+        "class": _codes(packed[..., d + 1]),
+        "confidence": packed[..., d + 2],
+        "peak_date": _codes(_by_dim(packed, d + 3, d)),
+        "peak_importance": _by_dim(packed, 2 * d + 3, d),
+    }
+    return xr.Dataset(maps).assign_coords(dim=np.arange(1, d + 1), spatial_ref=packed.spatial_ref)
 
 
 def _by_dim(packed: xr.DataArray, first: int, d: int) -> xr.DataArray:
@@ -51,13 +70,15 @@ def _codes(values: xr.DataArray) -> xr.DataArray:
     return values.fillna(0).astype(np.int16)
 
 
-def _described(maps: xr.Dataset, fitted: Fitted, book: Codebook) -> xr.Dataset:
-    """CF names, flags and units."""
+def described(maps: xr.Dataset, fitted: Fitted, book: Codebook) -> xr.Dataset:
+    """The same with CF's names, flags and units."""
     days = [str(d) for d in fitted.dates.astype("datetime64[D]")]
     clusters = [f"cluster {i + 1}" for i in range(len(book.centres))]
+    confidence = "1 - distance to the centre of the cluster / to the second-nearest"
     maps["embedding"].attrs = {"long_name": "embedding", "units": "1"}
     maps["cluster"].attrs = {"long_name": "cluster of the embedding", **_flags(clusters)}
     maps["class"].attrs = {"long_name": "class that the cluster stands for", **_flags(list(book.classes))}
+    maps["confidence"].attrs = {"long_name": "confidence in the cluster", "units": "1", "comment": confidence}
     maps["peak_date"].attrs = {"long_name": "acquisition of the largest importance", "dates": days, **_flags(days)}
     maps["peak_importance"].attrs = {"long_name": "importance at the peak date", "units": "1"}
     return maps

@@ -1,0 +1,139 @@
+"""Who does the blocks: this process, workers of their own on this machine, or a Dask cluster?"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sitscope.errors import BadInput, Unfinished
+from sitscope.mapping.plan import Block
+from sitscope.mapping.work import Job, map_block, one_torch_thread
+
+TRIES = 10
+"""Workers that may die over the same block before it is the block that is to blame."""
+
+Work = Callable[[Sequence[Block], Job], Iterator[Block]]
+"""(blocks, job) -> each block when it is done, in any order."""
+
+
+def in_threads(workers: int) -> Work:
+    """In this process, so many blocks at once."""
+
+    def work(blocks: Sequence[Block], job: Job) -> Iterator[Block]:
+        with one_torch_thread():
+            if workers == 1:
+                yield from (map_block(block, job) for block in blocks)
+                return
+            pool = ThreadPoolExecutor(workers)
+            try:
+                yield from (done.result() for done in as_completed([pool.submit(map_block, b, job) for b in blocks]))
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    return work
+
+
+def on_workers(workers: int) -> Work:
+    """In processes of their own, on this machine alone: nothing listens beyond it."""
+
+    def work(blocks: Sequence[Block], job: Job) -> Iterator[Block]:
+        from distributed import Client, LocalCluster
+
+        options = {"threads_per_worker": 1, "processes": True, "host": "127.0.0.1", "dashboard_address": None}
+        quiet = logging.CRITICAL
+        # the size of the blocks keeps the workers within their memory; killed for it, they would only begin again
+        with (
+            LocalCluster(n_workers=workers, memory_limit=0, silence_logs=quiet, **options) as cluster,  # type: ignore[no-untyped-call]
+            Client(cluster) as client,  # type: ignore[no-untyped-call]
+        ):
+            yield from _on(client, blocks, job)
+
+    return work
+
+
+def on_cluster(address: str) -> Work:
+    """On the Dask cluster of this scheduler, tcp://host:8786; its workers read and write the same folders.
+
+    Raises BadInput where nobody answers, and where a worker has another sitscope or does not see the folder.
+    """
+
+    def work(blocks: Sequence[Block], job: Job) -> Iterator[Block]:
+        with _client(address) as client:
+            _require_alike(client, address, job.folder)
+            yield from _on(client, blocks, job)
+
+    return work
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError) as error:
+        raise BadInput(
+            "scheduler",
+            f"no Dask scheduler answers at {address!r} ({error or type(error).__name__}). Start one (dask scheduler, "
+            "dask worker), and give its address, such as tcp://127.0.0.1:8786; or leave it out and say --workers.",
+        ) from error
+    with client:
+        yield client
+
+
+def _require_alike(client: Any, address: str, folder: Path) -> None:
+    there = client.run(_here, str(folder))
+    if not there:
+        remedy = f"Start some: dask worker {address}."
+        raise BadInput("scheduler", f"the scheduler at {address} has no workers. {remedy}")
+    mine = version("sitscope")
+    for worker, (theirs, sees) in there.items():
+        if theirs != mine:
+            remedy = "Install the same on all."
+            raise BadInput("scheduler", f"the worker {worker} has sitscope {theirs}, here it is {mine}. {remedy}")
+        if not sees:
+            remedy = "Name a place that all of them share, for the images too."
+            raise BadInput("out", f"the worker {worker} does not see the folder {folder}. {remedy}")
+
+
+def _here(folder: str) -> tuple[str, bool]:
+    return version("sitscope"), Path(folder).is_dir()
+
+
+def _on(client: Any, blocks: Sequence[Block], job: Job) -> Iterator[Block]:
+    """Each block goes to another worker when its own dies."""
+    from distributed import KilledWorker
+    from distributed import as_completed as completed
+
+    tries = dict.fromkeys(blocks, 0)
+    do = partial(_send, client, job)
+    waiting = {do(block): block for block in blocks}
+    left = completed(list(waiting))  # type: ignore[no-untyped-call]
+    try:
+        for future in left:
+            block = waiting.pop(future)
+            error = future.exception()
+            if isinstance(error, KilledWorker) and tries[block] < TRIES:
+                tries[block] += 1
+                again = do(block)
+                waiting[again] = block
+                left.add(again)  # type: ignore[no-untyped-call]
+                continue
+            if isinstance(error, KilledWorker):
+                raise Unfinished(
+                    f"{tries[block]} workers died over the same block, most likely for lack of memory. What is done is "
+                    "kept: start again with less --memory, which makes smaller blocks of what is not begun."
+                )
+            if error is not None:
+                raise error
+            yield block
+    finally:
+        client.cancel(list(waiting), force=True)
+
+
+def _send(client: Any, job: Job, block: Block) -> Any:
+    return client.submit(map_block, block, job, pure=False)

@@ -1,0 +1,111 @@
+"""What of a scene is done already? Marks on disk, so that a killed worker or a killed run loses nothing.
+
+OUT.partial/ holds job.json (what is made, and how the scene is cut), atlas.zarr, with fields owner.zarr (the field of
+each pixel), on request importance.zarr, and in done/ a file for each block that is whole: its sums.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from jaxtyping import Int
+
+from sitscope.errors import BadInput
+from sitscope.mapping.plan import Block
+from sitscope.mapping.sums import Sums
+
+JOB, DONE, OWNER = "job.json", "done", "owner.zarr"
+SUMS = ("clusters", "fields")
+PARTS = ("ids", "count", "total", "square")
+
+
+def left_over(folder: Path, facts: dict[str, Any]) -> list[Block] | None:
+    """How an interrupted job of the same facts cut the scene; None where there is none.
+
+    facts: of which "images" is the fingerprint of the images.
+    """
+    try:
+        there = json.loads((folder / JOB).read_text())
+    except (OSError, ValueError):
+        return None
+    same = isinstance(there, dict) and there.get("facts") == json.loads(json.dumps(facts))
+    if not same or facts["images"] is None:  # nobody knows whether a cube in memory is the one it was
+        return None
+    return [Block(*edges) for edges in there["blocks"]]
+
+
+def begin(folder: Path, facts: dict[str, Any], blocks: Sequence[Block]) -> None:
+    """Write how the scene is cut: last of what is prepared, as the mark that blocks can be done."""
+    (folder / DONE).mkdir(exist_ok=True)
+    _whole(folder / JOB, json.dumps({"facts": facts, "blocks": [astuple(b) for b in blocks]}).encode())
+
+
+def mark(folder: Path, block: Block, clusters: Sums, fields: Sums) -> None:
+    """Say that a block is done, with its sums; whole or not at all."""
+    path = _place(folder, block)
+    arrays = {
+        f"{of}_{part}": getattr(s, part) for of, s in zip(SUMS, (clusters, fields), strict=True) for part in PARTS
+    }
+    new = path.with_suffix(f".{os.getpid()}.new")
+    with new.open("wb") as target:
+        np.savez(target, **arrays)
+    os.replace(new, path)
+
+
+def remaining(folder: Path, blocks: Sequence[Block]) -> list[Block]:
+    """Blocks without a mark."""
+    return [block for block in blocks if not _place(folder, block).exists()]
+
+
+def found(folder: Path, blocks: Sequence[Block]) -> Iterator[tuple[Sums, Sums]]:
+    """The sums of each block, by cluster and by field, in the order of the blocks."""
+    for block in blocks:
+        with np.load(_place(folder, block), allow_pickle=False) as there:
+            clusters, fields = (Sums(*(there[f"{of}_{part}"] for part in PARTS)) for of in SUMS)
+        yield clusters, fields
+
+
+def owner_of(folder: Path, block: Block) -> Int[np.ndarray, "h w"] | None:
+    """The field of each pixel, -1 for none; None where no fields were given."""
+    if not (folder / OWNER).exists():
+        return None
+    owner = zarr.open_array(folder / OWNER, mode="r")
+    return np.asarray(owner[block.top : block.bottom, block.left : block.right])
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A disk that is full or may not be written becomes BadInput, which says that nothing is lost."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BadInput(
+            "out",
+            f"{folder} cannot be written ({why}). What is done is kept there: make room, or let it be written, and "
+            "start again with the same options to go on.",
+        ) from error
+
+
+def clear(folder: Path) -> None:
+    """Take away what only the work needed."""
+    (folder / JOB).unlink(missing_ok=True)
+    for name in (DONE, OWNER):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _place(folder: Path, block: Block) -> Path:
+    return folder / DONE / f"{block.top}-{block.left}.npz"
+
+
+def _whole(path: Path, content: bytes) -> None:
+    new = path.with_suffix(".new")
+    new.write_bytes(content)
+    os.replace(new, path)
