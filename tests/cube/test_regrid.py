@@ -164,3 +164,13 @@ def test_memory_is_bounded_by_dates_taken_some_at_a_time(tmp_path: Path, monkeyp
     whole = open_cube(stack, grid=asked).compute()
     monkeypatch.setattr(regrid, "BYTES", 1)
     assert open_cube(stack, grid=asked).equals(whole)
+
+
+def test_cubes_on_several_grids_come_onto_one_too(tmp_path: Path) -> None:
+    stack = shifted(tmp_path / "stack")
+    first = ingest(sorted(stack.glob("*.tif"))[:2], tmp_path / "A.zarr")
+    second = ingest(sorted(stack.glob("*.tif"))[2:], tmp_path / "B.zarr")
+    with pytest.raises(BadInput, match="--like most"):
+        open_cube([first, second])
+    found = open_cube([first, second], grid={"resolution": 10})
+    assert found.equals(open_cube(stack, grid={"resolution": 10}))

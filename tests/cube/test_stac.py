@@ -1,10 +1,9 @@
 """A STAC collection is the same cube as its images, and what it points at is not trusted."""
 
 import json
+import pickle
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,10 @@ from sitscope.cube import catalog
 from sitscope.cube.grid import Grid
 from sitscope.cube.ingest import ingest
 from sitscope.cube.reading import open_cube
+from sitscope.cube.source import Source
 from sitscope.errors import BadInput
 from small_scenes import PIXEL, PLACE, decibels, write_image
+from stac_api import serving
 from stac_items import item_of, write_cog, write_items
 
 SIZE = (70, 90)
@@ -187,74 +188,8 @@ def test_files_that_are_no_items_are_refused(tmp_path: Path, text: str, says: st
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[str]:
     """A STAC API on this machine, and its images."""
-    features = season(tmp_path / "served")
-
-    class Served(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer()
-
-        def do_HEAD(self) -> None:
-            self.answer()
-
-        def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.answer(asked)
-
-        def answer(self, asked: dict[str, Any] | None = None) -> None:
-            home = f"http://127.0.0.1:{self.server.server_address[1]}"
-            if self.path.startswith("/images/"):
-                return self.image(tmp_path / "served" / self.path.removeprefix("/images/").partition("?")[0])
-            if self.path.startswith("/search"):
-                found = json.loads(json.dumps(features))
-                for feature in found:
-                    for asset in feature["assets"].values():
-                        asset["href"] = f"{home}/images/{asset['href']}"
-                if asked and asked.get("datetime"):
-                    found = found[:2]
-                said: dict[str, Any] = {"type": "FeatureCollection", "features": found, "links": []}
-            else:
-                conforms = ["https://api.stacspec.org/v1.0.0/core", "https://api.stacspec.org/v1.0.0/item-search"]
-                links = [{"rel": "search", "href": f"{home}/search", "type": "application/geo+json", "method": "POST"},
-                         {"rel": "self", "href": home}, {"rel": "root", "href": home}]  # fmt: skip
-                said = {"type": "Catalog", "id": "api", "description": "a test", "stac_version": "1.0.0",
-                        "conformsTo": conforms, "links": links}  # fmt: skip
-            return self.send(json.dumps(said).encode(), "application/json")
-
-        def image(self, path: Path) -> None:
-            if not path.is_file():
-                self.send_error(404)
-                return
-            data, span = path.read_bytes(), self.headers.get("Range")
-            if span is None:
-                self.send(data, "image/tiff")
-                return
-            low, _, high = span.removeprefix("bytes=").partition("-")
-            part = data[int(low) : int(high or len(data)) + 1]
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {low}-{int(low) + len(part) - 1}/{len(data)}")
-            self.send_header("Content-Length", str(len(part)))
-            self.end_headers()
-            self.wfile.write(part)
-
-        def send(self, data: bytes, kind: str) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Accept-Ranges", "bytes")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Served)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(tmp_path / "served", season(tmp_path / "served")) as address:
+        yield address
 
 
 def test_a_search_is_a_small_file_and_its_images_come_over_http(api: str, tmp_path: Path) -> None:
@@ -291,6 +226,20 @@ def test_what_a_server_finds_may_not_point_at_files(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(catalog, "_searched", lambda _: [pystac.Item.from_dict(item)])
     with pytest.raises(BadInput, match=r"has an address that is not read: no http\(s\)"):
         open_cube({"api": "http://127.0.0.1:9"}, bands=["vv"])
+
+
+def test_another_process_opens_the_same_items(tmp_path: Path) -> None:
+    items = season(tmp_path)
+    path = write_items(tmp_path, items)
+    source = Source.of(path, {"bands": ["VV"]})
+    assert source.portable
+    there = pickle.loads(pickle.dumps(source))
+    assert there.open().equals(open_cube(path, bands=["VV"]))
+    before = source.fingerprint()
+    assert there.fingerprint() == before
+    write_cog(tmp_path / "S1_0_vv.tif", decibels(99, (71, 90)))
+    assert source.fingerprint() != before
+    assert not Source.of([pystac.Item.from_dict(items[0])], {}).portable
 
 
 def test_without_the_extra_it_says_which_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

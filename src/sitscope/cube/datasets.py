@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from sitscope.cube import names
-from sitscope.cube.grid import Grid, one_grid
+from sitscope.cube.grid import Grid, by_grid, one_grid
 from sitscope.cube.layers import twice
 from sitscope.cube.names import few
 from sitscope.errors import BadInput
@@ -37,6 +37,12 @@ def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, x
         chunked = [member.chunk() for member in members]  # or joining would read them all
         joined[band] = _in_time(xr.concat(chunked, "time", combine_attrs="override"), band)
     return joined
+
+
+def open_files_by_grid(paths: Sequence[str], bands: Sequence[str] | None) -> list[dict[str, xr.DataArray]]:
+    """The same for each of the grids that the files lie on, that of most files first."""
+    grids = ((path, Grid.of(next(iter(open_object(_opened(path), bands).values())))) for path in paths)
+    return [open_files(members, bands) for _, members in by_grid(grids)]
 
 
 def _opened(path: str) -> xr.Dataset:

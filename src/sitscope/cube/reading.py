@@ -12,7 +12,7 @@ import xarray as xr
 
 from sitscope.cube import catalog, orbits
 from sitscope.cube import units as unit
-from sitscope.cube.datasets import open_files, open_object
+from sitscope.cube.datasets import open_files, open_files_by_grid, open_object
 from sitscope.cube.layers import open_by_grid, open_tiffs
 from sitscope.cube.names import few, iso, parsed, radar_band
 from sitscope.cube.regrid import onto_one
@@ -104,8 +104,10 @@ def _opened(
         pieces = open_items(images, bands, several=grid is not None)
     else:
         kind, paths = files(images)  # type: ignore[arg-type]
-        opened = open_tiffs if kind == "GeoTIFF" else open_files
-        pieces = open_by_grid(paths, bands) if kind == "GeoTIFF" and grid is not None else [opened(paths, bands)]
+        if grid is None:
+            pieces = [open_tiffs(paths, bands) if kind == "GeoTIFF" else open_files(paths, bands)]
+        else:
+            pieces = open_by_grid(paths, bands) if kind == "GeoTIFF" else open_files_by_grid(paths, bands)
     found = pieces[0] if grid is None else onto_one(pieces, grid, units)
     return {band: orbits.labelled(array) for band, array in found.items()}
 
