@@ -12,7 +12,7 @@ from sitscope.terminal import telling
 Images = Annotated[
     list[str],
     typer.Option(
-        help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr. May be given several times.",
+        help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr, STAC. May be given several times.",
         show_default=False,
     ),
 ]
