@@ -191,6 +191,7 @@ def test_a_place_that_is_not_free_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thing").touch()
     (tmp_path / "half.zarr.partial").mkdir()
+    (tmp_path / "half.zarr.partial" / "thing").touch()
     for name, says in (
         ("file", "is a file"),
         ("folder", "holds other things"),

@@ -14,7 +14,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from sitscope.cube import names
-from sitscope.cube.grid import Grid, one_grid
+from sitscope.cube.grid import Grid, by_grid, one_grid
 from sitscope.cube.names import few
 from sitscope.errors import BadInput
 
@@ -41,32 +41,57 @@ class Layer:
     """the stored number times the first plus the second is the value"""
 
 
+@dataclass(frozen=True)
+class File:
+    """One file, of which only the header was read."""
+
+    path: str
+    """where it lies"""
+    grid: Grid
+    """where its pixels lie"""
+    layers: list[Layer]
+    """what it holds"""
+    block: tuple[int, int]
+    """rows and columns of the blocks it is stored in"""
+
+
 def open_tiffs(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
-    """One lazy (time, y, x) array per band, each with its own dates, from GeoTIFFs of any layout."""
-    grids, layers, blocks = [], [], set()
-    for path in paths:
-        grid, found, block = _read_tags(path, bands)
-        grids.append((Path(path).name, grid))
-        layers += found
-        blocks.add(block)
-    grid = one_grid(grids)
-    block = (max(rows for rows, _ in blocks), max(columns for _, columns in blocks))
+    """One lazy (time, y, x) array per band, each with its own dates, from GeoTIFFs of any layout on one grid."""
+    files = [_read_tags(path, bands) for path in paths]
+    one_grid((Path(file.path).name, file.grid) for file in files)
+    return _stacks(files)
+
+
+def open_by_grid(paths: Sequence[str], bands: Sequence[str] | None) -> list[dict[str, xr.DataArray]]:
+    """The same for each of the grids that the GeoTIFFs lie on, that of most files first."""
+    files = [_read_tags(path, bands) for path in paths]
+    return [_stacks(members) for _, members in by_grid((file, file.grid) for file in files)]
+
+
+def _stacks(files: Sequence[File]) -> dict[str, xr.DataArray]:
+    layers = [layer for file in files for layer in file.layers]
+    block = (max(file.block[0] for file in files), max(file.block[1] for file in files))
     _refuse_undated(layers)
-    return {band: _stacked(band, members, grid, block) for band, members in _by_band(layers).items()}
+    return {band: _stacked(band, members, files[0].grid, block) for band, members in _by_band(layers).items()}
 
 
-def _read_tags(path: str, bands: Sequence[str] | None) -> tuple[Grid, list[Layer], tuple[int, int]]:
-    """The grid of a file, its layers, and the rows and columns of the blocks it is stored in."""
+def grid_of(path: str) -> Grid:
+    """The grid of one file."""
+    return _read_tags(path, None, tags=False).grid
+
+
+def _read_tags(path: str, bands: Sequence[str] | None, *, tags: bool = True) -> File:
+    """What the header of a file says; its layers only where its tags are asked for."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words below
             with rasterio.open(path) as source:
                 grid = _grid(source)
-                layers = [_layer(source, index) for index in source.indexes]
+                layers = [_layer(source, index) for index in source.indexes] if tags else []
                 block = source.block_shapes[0]
     except RasterioError as error:
         raise BadInput("images", _unreadable(path, error)) from None
-    return grid, _named(layers, bands), (int(block[0]), int(block[1]))
+    return File(path, grid, _named(layers, bands) if tags else [], (int(block[0]), int(block[1])))
 
 
 def _unreadable(path: str, error: Exception) -> str:
