@@ -3,7 +3,9 @@
 A Zarr cube of 61 dates of 2 bands, generated block by block, is embedded, clustered, classified and explained by
 `make_maps` (the default network and method, two nodes) on a Dask cluster of worker processes with one thread each.
 
-    python -m benchmarks.scale [side] [method]    pixels along y and x, 4096 if not given; the last line is JSON
+    python -m benchmarks.scale [side] [method] [part]    the last line is JSON
+
+side: pixels along y and x, 4096 if not given; method: path or letter; part: memory, speed or both.
 
 - peak_gb: largest resident memory of a worker on the large scene; imports_gb: when it has loaded sitscope.
 - growth: peak memory on the large scene / on one of 1,024 x 1,024 - 1, workers of their own for each.
@@ -139,6 +141,7 @@ def over_and_memory(path: Path, job: Job) -> float:
 def main() -> None:
     side = int(sys.argv[1]) if len(sys.argv) > 1 else 4096
     method = sys.argv[2] if len(sys.argv) > 2 else "path"
+    part = sys.argv[3] if len(sys.argv) > 3 else "both"
     print(f"{processor()}, {os.cpu_count()} processors, torch {torch.__version__}; {side**2:,} pixels, {method}")
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -146,15 +149,20 @@ def main() -> None:
         fitted = Fitted.load(fitted.save(home / "model"))
         jobs = {
             size: Job(Source.of(cube_of(size, home), {}), fitted, book, method, home / f"map{size}")
-            for size in (PAIR, SMALL, side)
+            for size in (
+                [PAIR, SMALL] if part == "speed" else [SMALL, side] if part == "memory" else [PAIR, SMALL, side]
+            )
         }
-        found = {"over_vs_memory": over_and_memory(home / f"cube{SMALL}.zarr", jobs[SMALL])}
-        found["two_worker_speedup"] = speedup(jobs[PAIR])
-        _, small, _ = peaks(SMALL, jobs[SMALL])
-        found["imports_gb"], found["peak_gb"], found["pixels_per_second"] = peaks(side, jobs[side])
-        maps = xr.open_zarr(home / f"map{side}" / "atlas.zarr", consolidated=False)
-        assert bool((maps.cluster > 0).all()), "a part of the scene was left out"
-    found |= {"growth": found["peak_gb"] / small - 1, "pixels": side**2}
+        found = {}
+        if part != "memory":
+            found["over_vs_memory"] = over_and_memory(home / f"cube{SMALL}.zarr", jobs[SMALL])
+            found["two_worker_speedup"] = speedup(jobs[PAIR])
+        if part != "speed":
+            _, small, _ = peaks(SMALL, jobs[SMALL])
+            found["imports_gb"], found["peak_gb"], found["pixels_per_second"] = peaks(side, jobs[side])
+            maps = xr.open_zarr(home / f"map{side}" / "atlas.zarr", consolidated=False)
+            assert bool((maps.cluster > 0).all()), "a part of the scene was left out"
+            found |= {"growth": found["peak_gb"] / small - 1, "pixels": side**2}
     print(json.dumps({key: float(f"{value:.4g}") for key, value in found.items()}))
 
 

@@ -139,13 +139,15 @@ class RunFolder:
 
     def write_maps(self, book: Codebook, progress: Progress | None = None) -> None:
         """In maps/ a GeoTIFF with its QGIS style for each map of atlas.zarr, and the atlas ready for readers."""
-        consolidate(self.path / "atlas.zarr")
+        for store in ("atlas.zarr", "importance.zarr"):
+            if (self.path / store).exists():
+                consolidate(self.path / store)
         with xr.open_zarr(self.path / "atlas.zarr") as maps:
             write_maps(maps, self.path / "maps", book, progress)
 
-    def write_item(self, model: Path | None = None) -> None:
-        """item.json: a STAC item of all that is there, so the last; model: its folder, where that is another run's."""
-        write_item(self.path, model)
+    def write_item(self, model: Path | None = None, dates: np.ndarray | None = None) -> None:
+        """item.json: a STAC item of all that is there, so the last; see `sitscope.cube.item`."""
+        write_item(self.path, model, dates)
 
     def findings(self) -> Findings:
         """All that the figures and the report show, read from the files. Raises BadInput where this is no whole run."""

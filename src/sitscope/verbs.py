@@ -101,7 +101,7 @@ def ingest(
         options["grid"] = {word: said for word, said in asked.items() if said is not None} or None
         given = images if len(images) > 1 else images[0]
         progress = lambda done, total: talk("converting images", done, total)  # noqa: E731
-        ingest(given, out, **options, every=every, overwrite=overwrite, progress=progress)  # type: ignore[arg-type]
+        ingest(given, out, **options, every=every, overwrite=overwrite, progress=progress)
     print(out)
 
 
@@ -124,6 +124,17 @@ def map_verb(
     end: End = None,
     orbit: Orbit = None,
     bands: Bands = None,
+    mask: Mask = None,
+    mask_values: MaskValues = None,
+    border_noise: BorderNoise = None,
+    border_pixels: BorderPixels = None,
+    doubles: Doubles = None,
+    speckle: Speckle = None,
+    window: Window = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Days by which acquisitions of another year may lie off the model's, by day of the year."),
+    ] = None,
     importance: Annotated[
         str | None,
         typer.Option(
@@ -152,8 +163,9 @@ def map_verb(
     """
     from sitscope.applying import Machines, map_images
 
-    options = {"units": units, "start": start, "end": end, "orbit": orbit}
-    options["bands"] = tuple(name.strip() for name in bands.split(",")) if bands else None  # type: ignore[assignment]
+    options: dict[str, Any] = {"units": units, "start": start, "end": end, "orbit": orbit}
+    options["bands"] = tuple(name.strip() for name in bands.split(",")) if bands else None
+    options |= cleaning(mask, mask_values, border_noise, border_pixels, doubles, speckle, window)
     with telling() as talk:
         place = map_images(
             run,
@@ -162,6 +174,7 @@ def map_verb(
             options=options,
             fields=fields,
             importance=importance,
+            tolerance=tolerance,
             machines=Machines(workers, scheduler, memory),
             resume=resume,
             overwrite=overwrite,

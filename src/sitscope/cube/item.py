@@ -53,16 +53,17 @@ EDGE = 21
 """Points along each edge of the footprint, which is bent in degrees."""
 
 
-def write_item(folder: str | Path, model: str | Path | None = None) -> Path:
+def write_item(folder: str | Path, model: str | Path | None = None, dates: np.ndarray | None = None) -> Path:
     """Write item.json of a folder that holds atlas.zarr and maps/, and of the tables beside them what is there.
 
     STAC 1.0.0 with the extensions projection (2.0), classification (2.0), mlm (1.4), embeddings (prefix emb, 0.0.1),
     raster (1.1) and file (2.1). All is taken from the files, nothing from the clock: the same files give the same
-    bytes, whatever the folder is called. Dates are those of the model, hrefs are relative to the folder.
+    bytes, whatever the folder is called. Hrefs are relative to the folder.
 
     Args:
         folder: of a run or of a map.
         model: folder of the model, folder / "model" if not given.
+        dates: of the images, datetime64; those of the model if not given.
 
     Raises BadInput where maps or model are missing, and where the folder cannot be written.
     """
@@ -78,7 +79,7 @@ def write_item(folder: str | Path, model: str | Path | None = None) -> Path:
     except (OSError, ValueError, KeyError) as error:
         message = f"{folder} with the model {model} is no map ({error}). Name the folder of a finished run or map."
         raise BadInput("run", message) from error
-    dates = np.array(facts["dates"], "datetime64[s]")
+    dates = np.asarray(facts["dates"] if dates is None else dates, "datetime64[s]")
     footprint = _footprint(grid)
     same.update(json.dumps([facts, codebook]).encode())
     item = {

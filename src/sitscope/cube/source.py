@@ -7,9 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from sitscope.cube import catalog
+from sitscope.cube.matching import matched
 from sitscope.cube.reading import ZARR_MARKS, Images, files, open_cube
 
 Plain = str | int | float | tuple[str, ...] | None
@@ -23,6 +25,10 @@ class Source:
     """paths, absolute; or an xarray object or STAC items, which no other process can open"""
     options: tuple[tuple[str, Plain], ...] = field(default=())
     """of `open_cube`, by name"""
+    dates: tuple[str, ...] = ()
+    """of a model, on which images of another year stand; none where the images have their own"""
+    tolerance: float = 0.0
+    """days by which an acquisition may lie off the day of the year that it stands for"""
 
     @classmethod
     def of(cls, images: Images, options: Mapping[str, Any]) -> "Source":
@@ -41,7 +47,7 @@ class Source:
         return hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:
-        return (self.images if self.portable else id(self.images), self.options)
+        return (self.images if self.portable else id(self.images), self.options, self.dates, self.tolerance)
 
     @property
     def portable(self) -> bool:
@@ -49,9 +55,14 @@ class Source:
         return not _held(self.images)
 
     def open(self) -> xr.DataArray:
-        """The cube, lazy. Raises BadInput as `open_cube` does."""
+        """The cube, lazy. Raises BadInput as `open_cube` does, and `matched`."""
+        return self.open_with_notes()[0]
+
+    def open_with_notes(self) -> tuple[xr.DataArray, list[str]]:
+        """The cube, and what should be said aloud of its dates."""
         images = list(self.images) if isinstance(self.images, tuple) else self.images
-        return open_cube(images, **dict(self.options))  # type: ignore[arg-type]
+        cube = open_cube(images, **dict(self.options))  # type: ignore[arg-type]
+        return matched(cube, np.array(self.dates, "datetime64[ns]"), self.tolerance) if self.dates else (cube, [])
 
     def fingerprint(self) -> str | None:
         """Of names, sizes and times of change of all files, and of the options; None for a cube in memory."""
