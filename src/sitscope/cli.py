@@ -29,7 +29,8 @@ app = typer.Typer(
     "and why are two crops confused?\n\n"
     "Start with **sitscope demo**, then **sitscope run** on your own images and fields; **sitscope evaluate** measures "
     "which method of explaining to believe.\n\n"
-    "Exit codes: 0 done, 1 unexpected, 2 wrong option, 3 input that cannot be used, 4 interrupted and resumable.",
+    "Exit codes: 0 done, 1 unexpected, 2 wrong option, 3 input that cannot be used, 4 interrupted and resumable, "
+    "5 repeated and different.",
     epilog="Run any of them with --debug in front (sitscope --debug run ...) to see the traceback of an error.",
 )
 
@@ -216,6 +217,7 @@ def evaluate(
 
 app.command("map")(verbs.map_verb)
 app.command()(verbs.ingest)
+app.command()(verbs.rerun)
 app.command()(verbs.bench)
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PARTIAL = 4
 """Exit code of what was interrupted and can go on."""
+DIFFERENT = 5
+"""Exit code of a run that came out another way when it was repeated."""
 COUNTED = 1000
 """Steps from which on their number in a second is of interest."""
 

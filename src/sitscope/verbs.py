@@ -1,12 +1,13 @@
 """The verbs around a run: images converted once for speed, and this machine measured."""
 
+import sys
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sitscope.terminal import telling
+from sitscope.terminal import DIFFERENT, telling
 
 # what every verb that reads images asks
 Images = Annotated[
@@ -142,6 +143,36 @@ def map_verb(
             talk=talk,
         )
     print(f"atlas    {place / 'atlas.zarr'}\nmaps     {place / 'maps'}\npixels   {place / 'pixels.parquet'}")
+
+
+def rerun(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run to write. [RUN-again]")] = None,
+    images: Annotated[list[str] | None, typer.Option(help="Where the images lie now, if they were moved.")] = None,
+    fields: Annotated[Path | None, typer.Option(help="Where the fields lie now, if they were moved.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON on standard output.")] = False,
+) -> None:
+    """Repeat a run from its run.json, and compare maps and tables byte for byte.
+
+    The data must be what they were, by their SHA-256. Exit code 0 where all is equal, 5 where anything differs.
+    """
+    from sitscope.again import rerun
+
+    given = images if images is None or len(images) > 1 else images[0]
+    with telling() as talk:
+        found = rerun(run, out, images=given, fields=fields, overwrite=overwrite, talk=talk)
+    for note in found.notes:
+        print(f"sitscope: note that {note}", file=sys.stderr)
+    if json:
+        facts = {"equal": found.equal, "different": found.different, "notes": found.notes}
+        print(dumps({"run": str(run), "out": str(found.out), **facts}))
+    else:
+        for word, names in (("equal", found.equal), ("differs", found.different)):
+            print("".join(f"{word:<8} {name}\n" for name in names), end="")
+        print(f"report   {found.out / 'report.html'}")
+    if found.different:
+        raise typer.Exit(DIFFERENT)
 
 
 def bench(

@@ -1,5 +1,6 @@
 """Which pixels of the cube lie in which field?"""
 
+import hashlib
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,6 +34,16 @@ def read_shapes(fields: Fields, grid: Grid) -> gpd.GeoDataFrame:
     here = frame.to_crs(grid.crs).reset_index(drop=True)
     _refuse_apart(frame, here.geometry, grid)
     return here
+
+
+def fingerprint(fields: Fields, label: str) -> str:
+    """SHA-256 of reference system, shapes and labels: of what a file says, whatever its bytes. Raises as the others."""
+    frame = _given(fields)
+    digest = hashlib.sha256(frame.crs.to_wkt().encode())
+    labels = frame[label] if label in frame.columns else [None] * len(frame)
+    for shape, value in zip(frame.geometry.to_wkb(), labels, strict=True):
+        digest.update((shape or b"none") + _text(value).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _given(fields: Fields) -> gpd.GeoDataFrame:
