@@ -31,13 +31,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images, fields and a run, of which the images were given as a relative list."""
     home = tmp_path_factory.mktemp("project")
     write_scene(simulate(fields=60, field_px=8, seed=1), home / "scene")
-    stood = Path.cwd()
+    stood, threads = Path.cwd(), torch.get_num_threads()
     os.chdir(home)
+    torch.set_num_threads(2)  # which give other weights than one or three
     try:
         images = sorted(str(path) for path in Path("scene").glob("*.tif"))
         run(images, Path("scene/fields.gpkg"), "RUN", QUICK)
     finally:
         os.chdir(stood)
+        torch.set_num_threads(threads)
     return home
 
 
@@ -53,7 +55,7 @@ def bytes_of(run: Path, name: str) -> dict[str, bytes]:
     return {str(p.relative_to(run)): p.read_bytes() for p in files}
 
 
-@pytest.mark.parametrize(("hashed", "threads"), [("1", "2"), ("77", "3")])
+@pytest.mark.parametrize(("hashed", "threads"), [("1", "1"), ("77", "3")])
 def test_another_process_elsewhere_makes_the_same_bytes(
     hashed: str, threads: str, project: Path, tmp_path: Path
 ) -> None:
@@ -65,7 +67,13 @@ def test_another_process_elsewhere_makes_the_same_bytes(
         assert before == after
         assert before
     assert "differs" not in done.stdout
-    for name in ("maps/class.tif", "atlas.zarr/class", "profiles.parquet", "pixels.parquet", "model/weights.safetensors"):
+    for name in (
+        "maps/class.tif",
+        "atlas.zarr/class",
+        "profiles.parquet",
+        "pixels.parquet",
+        "model/weights.safetensors",
+    ):
         assert f"equal    {name}\n" in done.stdout
     facts = [json.loads((path / "run.json").read_text()) for path in (project / "RUN", tmp_path / "again")]
     assert facts[0]["inputs"]["torch_threads"] == facts[1]["inputs"]["torch_threads"]
@@ -105,7 +113,9 @@ def test_other_images_are_refused_with_both_hashes(project: Path, tmp_path: Path
     image = sorted((home / "scene").glob("*.tif"))[7]
     with rasterio.open(image, "r+") as target:
         target.write(target.read() + np.float32(0.001))
-    with pytest.raises(BadInput, match=r"^images: .* SHA-256 ([0-9a-f]{64}), and then (?!\1)[0-9a-f]{64}\. Give the data"):
+    with pytest.raises(
+        BadInput, match=r"^images: .* SHA-256 ([0-9a-f]{64}), and then (?!\1)[0-9a-f]{64}\. Give the data"
+    ):
         rerun(home / "RUN")
     assert not list(home.glob("RUN-again*"))
 
@@ -138,10 +148,10 @@ def test_what_differs_is_named_with_code_5_and_other_versions_are_said_aloud(pro
 
 def test_the_threads_of_the_caller_are_given_back(project: Path, tmp_path: Path) -> None:
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(3)
     try:
         assert rerun(project / "RUN", tmp_path / "again").different == ()
-        assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
 
@@ -149,9 +159,9 @@ def test_the_threads_of_the_caller_are_given_back(project: Path, tmp_path: Path)
 def test_a_run_on_a_cube_in_memory_cannot_be_repeated_but_with_the_cube(tmp_path: Path) -> None:
     scene = simulate(fields=60, field_px=6, seed=0)
     run(scene.cube, scene.fields, tmp_path / "RUN", QUICK)
-    with pytest.raises(BadInput, match="run: .* was made from a cube in memory, which no other process has"):
+    with pytest.raises(BadInput, match=r"run: .* was made from a cube in memory, which no other process has"):
         rerun(tmp_path / "RUN")
-    with pytest.raises(BadInput, match="run: .* was made from fields in memory"):
+    with pytest.raises(BadInput, match=r"run: .* was made from fields in memory"):
         rerun(tmp_path / "RUN", images=scene.cube)
     assert rerun(tmp_path / "RUN", images=scene.cube, fields=scene.fields).different == ()
 

@@ -167,7 +167,7 @@ def _other(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     if before != after:
         yield f"the processor is {after}, and was {before}."
     if then["inputs"].get("images_stamp") != now["inputs"]["images_stamp"]:
-        yield "names, sizes or times of the image files are not as they were; the series in the fields tell if they differ."
+        yield "names, sizes or times of the image files are not as they were."
 
 
 @contextmanager

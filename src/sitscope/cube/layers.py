@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from sitscope.cube import names
-from sitscope.cube.grid import Grid, one_grid
+from sitscope.cube.grid import Grid, by_grid, one_grid
 from sitscope.cube.names import few
-from sitscope.errors import BadInput
+from sitscope.errors import BadInput, attempt
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,40 @@ class Layer:
     """the stored number times the first plus the second is the value"""
 
 
+@dataclass(frozen=True)
+class File:
+    """One file, of which only the header was read."""
+
+    path: str
+    """where it lies"""
+    grid: Grid
+    """where its pixels lie"""
+    layers: list[Layer]
+    """what it holds"""
+    block: tuple[int, int]
+    """rows and columns of the blocks it is stored in"""
+
+
 def open_tiffs(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
-    """One lazy (time, y, x) array per band, each with its own dates, from GeoTIFFs of any layout."""
-    grids, layers, blocks = [], [], set()
-    for path in paths:
-        grid, found, block = _read_tags(path, bands)
-        grids.append((Path(path).name, grid))
-        layers += found
-        blocks.add(block)
-    grid = one_grid(grids)
-    block = (max(rows for rows, _ in blocks), max(columns for _, columns in blocks))
-    _refuse_undated(layers)
-    return {band: _stacked(band, members, grid, block) for band, members in _by_band(layers).items()}
+    """One lazy (time, y, x) array per band, each with its own dates, from GeoTIFFs of any layout on one grid."""
+    files = [file for path in paths if (file := attempt(partial(_read_tags, path, bands), None))]
+    files = files or [_read_tags(paths[0], bands)]  # where none can be read, the first says why
+    attempt(lambda: one_grid((Path(file.path).name, file.grid) for file in files), files[0].grid)
+    return _stacks(by_grid((file, file.grid) for file in files)[0][1])
 
 
-def _read_tags(path: str, bands: Sequence[str] | None) -> tuple[Grid, list[Layer], tuple[int, int]]:
-    """The grid of a file, its layers, and the rows and columns of the blocks it is stored in."""
+def _stacks(files: Sequence[File]) -> dict[str, xr.DataArray]:
+    layers = [layer for file in files for layer in file.layers]
+    block = (max(file.block[0] for file in files), max(file.block[1] for file in files))
+    attempt(lambda: _refuse_undated(layers), None)
+    dated = [layer for layer in layers if layer.time is not None]
+    if not dated:
+        _refuse_undated(layers)
+    return {band: _stacked(band, members, files[0].grid, block) for band, members in _by_band(dated).items()}
+
+
+def _read_tags(path: str, bands: Sequence[str] | None) -> File:
+    """What the header of a file says."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words below
@@ -66,7 +85,9 @@ def _read_tags(path: str, bands: Sequence[str] | None) -> tuple[Grid, list[Layer
                 block = source.block_shapes[0]
     except RasterioError as error:
         raise BadInput("images", _unreadable(path, error)) from None
-    return grid, _named(layers, bands), (int(block[0]), int(block[1]))
+    unnamed = [replace(layer, band=layer.band or f"layer {layer.index}") for layer in layers]
+    named = attempt(lambda: _named(layers, bands), unnamed)
+    return File(path, grid, named, (int(block[0]), int(block[1])))
 
 
 def _unreadable(path: str, error: Exception) -> str:
@@ -97,7 +118,7 @@ def _layer(source: rasterio.DatasetReader, index: int) -> Layer:
         path=source.name,
         index=index,
         band=names.band_in_description(description) or names.band_in_name(stem),
-        time=_agreed(here, names.date_in(stem), source.name),
+        time=attempt(partial(_agreed, here, names.date_in(stem), source.name), here),
         units=source.units[index - 1] or names.tag(tags, ("units", "unit")) or names.suffix_units(description),
         orbit=names.orbit_of(tags, stem),
         nodata=source.nodatavals[index - 1],
