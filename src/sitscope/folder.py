@@ -63,6 +63,10 @@ class RunFolder:
             return False
         return all(there.get(key) == json.loads(json.dumps(facts[key])) for key in ("settings", "data", "versions"))
 
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def finish(self, out: Path) -> None:
         """Give the folder its name; a run that was there goes."""
         if out.exists():

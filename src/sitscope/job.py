@@ -1,5 +1,6 @@
 """How does a folder of images and a file of fields become an explained map? The main job."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -57,6 +58,10 @@ def silent(stage: str, done: int, total: int) -> None:
 def require_free(out: str | Path, overwrite: bool = False) -> None:
     """Raise BadInput where the folder already holds something, unless that is a run that may be replaced."""
     out = Path(out)
+    above = next(parent for parent in out.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "is a file" if above.is_file() else "is read-only"
+        raise BadInput("out", f"{out} cannot be made: {above} {why}. Name a folder elsewhere.")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / "run.json").exists():
@@ -200,12 +205,16 @@ def _trained(folder: RunFolder, train: xr.Dataset, settings: RunSettings, talk: 
         return there
     rng = np.random.default_rng(settings.seed)
     some = np.sort(rng.permutation(len(train.x))[: settings.train_series])
-    fitted = fit(
-        train.isel(series=some),
-        settings.autoencoder,
-        seed=settings.seed,
-        progress=lambda epoch, epochs, train_loss, validation_loss: talk("training", epoch, epochs),
-    )
+    try:
+        fitted = fit(
+            train.isel(series=some),
+            settings.autoencoder,
+            seed=settings.seed,
+            progress=lambda epoch, epochs, train_loss, validation_loss: talk("training", epoch, epochs),
+        )
+    except BadInput:
+        folder.discard()  # started again, it would end here again
+        raise
     folder.write_model(fitted)
     return fitted
 

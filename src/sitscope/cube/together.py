@@ -25,8 +25,14 @@ def require_every(bands: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
 
 
 def shared(bands: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
-    """All bands on the dates that they share; the first alone where they share none."""
+    """All bands on the dates that they share, each once; the first alone where they share none."""
     dates = reduce(np.intersect1d, [array.time.values for array in bands.values()])
     if not dates.size:
         return dict(list(bands.items())[:1])
-    return {band: array.isel(time=np.isin(array.time.values, dates)) for band, array in bands.items()}
+    return {band: array.isel(time=_firsts(array.time.values, dates)) for band, array in bands.items()}
+
+
+def _firsts(times: np.ndarray, dates: np.ndarray) -> np.ndarray:
+    """Where each of the dates is first."""
+    once, positions = np.unique(times, return_index=True)
+    return np.sort(positions[np.isin(once, dates)])
