@@ -66,10 +66,10 @@ def places(paths: Any, out: Path) -> dict[str, Any] | None:
     >>> places(("/data/a.tif", "/data/b.tif"), Path("/data/runs/RUN"))
     {'from_root': ['/data/a.tif', '/data/b.tif'], 'from_run': ['../../a.tif', '../../b.tif']}
     """
-    if paths is None:
-        return None
     if isinstance(paths, str):
         return {"from_root": paths, "from_run": _from(paths, out)}
+    if paths is None or not all(isinstance(path, str) for path in paths):
+        return None
     return {"from_root": list(paths), "from_run": [_from(path, out) for path in paths]}
 
 

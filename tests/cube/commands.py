@@ -128,7 +128,10 @@ OPTIONS = [
     Command("unknown method", "method", ("'gradcam'", "'path' or 'letter'"), with_options("--method", "gradcam")),
     Command("dates too few", "settings", ("5 dates are too few", "leaves no cell", "fewer blocks"), with_settings("")),
     Command(*("no such mask", "mask", ("'clouds.tif'", "VH, VV", "Name one")), with_options("--mask", "clouds.tif")),
-    Command(*("values of no mask", "mask_values", ("('3', '8')", "Name it too")), with_options("--mask-values", "3,8")),
+    Command(
+        *("values of no mask", "mask_values", ("3", "8", "values of no mask", "Name it too")),
+        with_options("--mask-values", "3,8"),
+    ),
     Command("an even window", "window", ("6 has no middle", "Give 3, 5, 7"), with_options("--window", 6)),
     Command("unknown filter", "speckle", ("'lee'", "'temporal' or 'boxcar'"), with_options("--speckle", "lee")),
     Command("unknown way with doubles", "doubles", ("'mean'", "'mosaic'"), with_options("--doubles", "mean")),

@@ -41,21 +41,30 @@ def examine_costs(
     series = 0 if drawn is None else drawn.pixels.size
     learning = SERIES_COPIES * 4 * dates * bands * series / GB
     if learning > 0.8 * free:
-        what = f"the {series:,} series of the fields take about {learning:.1f} GB of memory, and {free:.1f} GB are free"
+        what = f"the {series:,} series of the fields take about {size(learning)} of memory, and {size(free)} are free"
         note.warn("max_pixels", f"{what}. Take fewer pixels of each field, as with max_pixels = 50.")
     kept = _disk(pixels, settings)
     place = next(path for path in [(out or Path()).absolute(), *(out or Path()).absolute().parents] if path.exists())
     room = shutil.disk_usage(place).free / GB
     if kept > 0.9 * room:
-        what = f"maps take about {kept:.1f} GB, and {room:.1f} GB are free at {place}"
+        what = f"maps take about {size(kept)}, and {size(room)} are free at {place}"
         note.warn("out", f"{what}. Name a folder on another disk, or free some.")
     minutes = pixels * dates / DATES / (EXPLAINED * workers) / 60
     return {
         "series": f"{series:,} pixels in fields, of {pixels:,} in the images",
-        "memory": f"{free:.1f} GB free; about {learning + workers * each:.1f} GB used, {workers} blocks at once",
-        "disk": f"about {kept:.2g} GB for maps; {room:.1f} GB free",
+        "memory": f"{size(free)} free; about {size(learning + workers * each)} used at most, {workers} blocks at once",
+        "disk": f"about {size(kept)} for maps; {size(room)} free",
         "time": f"mapping: {minutes:.1f} min on {workers} processors like the reference machine's (sitscope bench)",
     }
+
+
+def size(gb: float) -> str:
+    """In the unit that reads well.
+
+    >>> size(0.0123), size(12.345)
+    ('13 MB', '12.3 GB')
+    """
+    return f"{gb:.1f} GB" if gb >= 1 else f"{gb * 1024:.0f} MB"
 
 
 def _examine_clusters(drawn: Drawn, settings: RunSettings, note: Notebook) -> None:

@@ -47,7 +47,7 @@ def examine_images(images: Any, options: dict[str, Any], note: Notebook) -> Open
     clean = {key: value for key, value in options.items() if key in cleaning.Options.__annotations__}
     how = note.tried(lambda: cleaning.cleaning(clean)) or cleaning.NOTHING
     units, bands, start, end, orbit = (options.get(name) for name in ("units", "bands", "start", "end", "orbit"))
-    found = note.tried(lambda: open_bands(images, units, bands, start, end, orbit, how))
+    found = note.tried(lambda: open_bands(images, units, bands, start, end, orbit, how=how))
     if found is None:
         return None
     taken, known, mask = found

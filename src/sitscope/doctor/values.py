@@ -95,20 +95,29 @@ def _inside(drawn: Drawn, owner: Int[np.ndarray, " n"]) -> tuple[Bool[np.ndarray
 def _readable(opened: Opened, note: Notebook, progress: Progress) -> Opened | None:
     """The same without dates whose files end too early: the last pixel of each is read."""
     last = {"y": slice(-1, None), "x": slice(-1, None)}
-    dates = opened.first.sizes["time"]
+    every = [partial(_pixels, array, last) for array in opened.bands.values()]
+    try:
+        for read in every:  # in one go, which is all that most images need
+            read()
+        return opened
+    except BadInput:
+        dates = opened.first.sizes["time"]
     good = []
     for i in range(dates):
-        before = len(note.problems) + sum(note.likewise.values())
-        for array in opened.bands.values():
-            note.tried(lambda array=array, i=i: array.isel(last | {"time": i}).values)  # type: ignore[misc]
-        if len(note.problems) + sum(note.likewise.values()) == before:
+        reads = [partial(_pixels, array, last | {"time": i}) for array in opened.bands.values()]
+        came = [note.tried(read) is not None for read in reads]
+        if all(came):
             good.append(i)
         progress("reading a pixel of each date", i + 1, dates)
     if not good:
         return None
     mask = None if opened.mask is None else opened.mask.isel(time=good)
     bands = {band: array.isel(time=good) for band, array in opened.bands.items()}
-    return opened if len(good) == dates else Opened(bands, opened.known, opened.how, mask, opened.grid)
+    return Opened(bands, opened.known, opened.how, mask, opened.grid)
+
+
+def _pixels(array: xr.DataArray, place: dict[str, Any]) -> np.ndarray:
+    return np.asarray(array.isel(place).values)
 
 
 def _values(opened: Opened, place: dict[str, slice]) -> xr.DataArray:
