@@ -19,6 +19,7 @@ from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
 from sitscope.folder import RunFolder
 from sitscope.job import RunSettings, load_run, run, show
+from sitscope.mapping.methods import PEAK_NODES
 from sitscope.mapping.profiles import confusion, prediction, profiles
 from sitscope.simulation.scene import Scene, simulate, write_scene
 
@@ -133,7 +134,7 @@ def test_the_maps_say_what_the_model_says_pixel_by_pixel(ran: Path, images: Path
         embedding = fitted.embed(x)
         np.testing.assert_allclose(atlas.embedding.values[:, row, col], embedding[0], atol=1e-5)
         assert classes[row, col] == book.classify(embedding)[0] + 1
-        assert peak[row, col] == np.abs(fitted.contributions(x, nodes=4)[0, 1].sum(0)).argmax() + 1
+        assert peak[row, col] == np.abs(fitted.contributions(x, nodes=PEAK_NODES)[0, 1].sum(0)).argmax() + 1
     missing = np.isnan(cube.values).any(axis=(0, 1))
     assert missing.any()
     assert (classes[missing] == 0).all()
