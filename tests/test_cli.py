@@ -85,6 +85,21 @@ def test_ingest_prints_the_cube_that_takes_the_place_of_the_images(
     assert open_cube(out).band.values.tolist() == ["VV", "VH"]
 
 
+def test_ingest_brings_images_to_a_grid_and_composes_months(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_stack(tmp_path / "stack")
+    given = ("ingest", "--images", tmp_path / "stack", "--out", tmp_path / "CUBE.zarr")
+    assert sitscope(*given, "--resolution", "20", "--every", "month") == 0
+    cube = open_cube(tmp_path / "CUBE.zarr")
+    assert (cube.sizes["time"], float(cube.x[1] - cube.x[0])) == (1, 20.0)
+    for wrong, says in (
+        (("--every", "fortnight"), "every: 'fortnight' is no period"),
+        (("--bbox", "1,2,three,4"), "bbox: '1,2,three,4' is no box"),
+        (("--like", "most", "--crs", "EPSG:32630"), "like: most has a crs"),
+    ):
+        assert sitscope(*given, "--overwrite", *wrong) == 3
+        assert says in capsys.readouterr().err
+
+
 def test_ingest_says_what_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_stack(tmp_path / "stack", tags={})
     assert sitscope("ingest", "--images", tmp_path / "stack", "--out", tmp_path / "CUBE.zarr") == 3

@@ -61,7 +61,8 @@ def test_the_run_folder_holds_what_the_next_command_needs(ran: Path) -> None:
     } <= names
     assert {"fidelity.json", "series.zarr/zarr.json"} <= names
     assert {"report.html", "model/weights.safetensors", "model/model.json", "model/codebook.json"} <= names
-    for name in ("class", "cluster", "embedding", "peak_date_1", "peak_date_2"):
+    assert "item.json" in names
+    for name in ("class", "cluster", "confidence", "embedding", "peak_date_1", "peak_date_2", "peak_importance_1"):
         assert {f"maps/{name}.tif", f"maps/{name}.qml"} <= names
     assert {
         f"figures/{f}.{e}" for f in ("scene", "confusion", "embedding", "clusters", "losses") for e in ("png", "svg")
@@ -158,7 +159,7 @@ def test_a_run_is_the_same_again_for_the_same_seed(
     with monkeypatch.context() as patch:
         patch.setattr("sitscope.job.show", lambda folder, talk: folder.findings())  # figures take most of the time
         run(images, images / "fields.gpkg", again, QUICK)
-    for name in ("profiles.parquet", "model/weights.safetensors", "confusion.csv", "maps/class.tif"):
+    for name in ("profiles.parquet", "model/weights.safetensors", "confusion.csv", "maps/class.tif", "item.json"):
         assert (again / name).read_bytes() == (ran / name).read_bytes(), name
 
 

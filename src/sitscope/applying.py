@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def map_images(
     ...     _ = run(scene.cube, scene.fields, f"{folder}/RUN", RunSettings(autoencoder=tiny))
     ...     out = map_images(f"{folder}/RUN", scene.cube, f"{folder}/MAP", machines=Machines(workers=1))
     ...     sorted(path.name for path in out.iterdir())
-    ['atlas.zarr', 'map.json', 'maps', 'pixels.parquet']
+    ['atlas.zarr', 'item.json', 'map.json', 'maps', 'pixels.parquet']
     """
     home = RunFolder(Path(run))
     settings, fitted, book = _of_run(home)
@@ -116,14 +117,14 @@ def map_images(
     talk("reading images", 1, 1)
     shapes = None if fields is None else read_shapes(fields, Grid.of(cube))
     window = None if importance is None else _window(importance, cube.sizes["y"], cube.sizes["x"])
-    partial = place.with_name(f"{place.name}.partial")
+    unfinished = place.with_name(f"{place.name}.partial")
     step = _step(home, fitted, settings.method) if window else 1.0
-    job = Job(source, fitted, book, settings.method, partial.absolute(), settings.fill, window, step)
+    job = Job(source, fitted, book, settings.method, unfinished.absolute(), settings.fill, window, step)
     facts = _facts(home, job, images, shapes)
     if not resume:
-        shutil.rmtree(partial, ignore_errors=True)
-    with ledger.writing(partial):
-        partial.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+    with ledger.writing(unfinished):
+        unfinished.mkdir(parents=True, exist_ok=True)
     made = make_maps(
         job,
         facts,
@@ -133,14 +134,15 @@ def map_images(
         shapes=None if shapes is None else shapes.geometry,
         progress=lambda done, total: talk("mapping", done, total),
     )
-    with ledger.writing(partial):
-        folder = RunFolder(partial)
+    with ledger.writing(unfinished):
+        folder = RunFolder(unfinished)
         folder.write_pixel_profiles(pixel_profiles(made, job))
         if shapes is not None:
             folder.write_fields(field_table(shapes, made, job))
         talk("writing maps", 0, 1)
-        folder.write_maps(book)
-        (partial / "map.json").write_text(json.dumps(facts, indent=1))
+        folder.write_maps(book, partial(talk, "writing maps"))
+        folder.write_item(home.path / "model")
+        (unfinished / "map.json").write_text(json.dumps(facts, indent=1))
         folder.finish(place)
     talk("writing maps", 1, 1)
     opened.cache_clear()

@@ -196,7 +196,8 @@ def _map(folder: RunFolder, job: Job, fields: gpd.GeoDataFrame, settings: RunSet
     folder.write_pixel_profiles(pixel_profiles(made, job))
     folder.write_fields(field_table(fields, made, job))
     with _stage(talk, "writing maps"):
-        folder.write_maps(job.book)
+        folder.write_maps(job.book, partial(talk, "writing maps"))
+        folder.write_item()
 
 
 def _trained(folder: RunFolder, train: xr.Dataset, settings: RunSettings, talk: Talk) -> Fitted:

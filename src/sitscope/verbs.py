@@ -13,7 +13,7 @@ from sitscope.terminal import DIFFERENT, telling, write_checkup
 Images = Annotated[
     list[str],
     typer.Option(
-        help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr. May be given several times.",
+        help="Folder, glob or file of images: GeoTIFFs of a date each, NetCDF, Zarr, STAC. May be given several times.",
         show_default=False,
     ),
 ]
@@ -65,6 +65,13 @@ def ingest(
     doubles: Doubles = None,
     speckle: Speckle = None,
     window: Window = None,
+    crs: Annotated[str | None, typer.Option(help="Reproject to this system, such as EPSG:32630.")] = None,
+    resolution: Annotated[float | None, typer.Option(help="Size of the new pixels, in units of the crs.")] = None,
+    bbox: Annotated[str | None, typer.Option(help="Only this box, in degrees: west,south,east,north.")] = None,
+    like: Annotated[
+        str | None, typer.Option(help="Image or cube whose grid to take, or most: the grid of most images.")
+    ] = None,
+    every: Annotated[str | None, typer.Option(help="Compose periods: month, or days such as 10D, 12D.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a cube of this name.")] = False,
 ) -> None:
     """Convert images to one Zarr cube, in which the dates of a pixel lie together: read fast, again and again.
@@ -75,18 +82,37 @@ def ingest(
 
     sitscope run --images CUBE.zarr --fields fields.gpkg --out RUN
 
-    An interrupted conversion goes on when started again with the same options.
+    Images on several grids are refused, or brought to one: --like most, or --crs and --resolution. Backscatter is
+    resampled in linear power, masks by the nearest pixel. --every month composes months: the mean power of radar, the
+    median of the rest, empty months missing; each date is the middle of its period.
+
+    STAC (pip install sitscope[stac]): --images items.json reads an item, a collection of items or a static catalog;
+    --images search.toml asks an API: api = "https://...", collections = ["sentinel-1-rtc"], bbox = [-6, 37, -5, 38],
+    datetime = "2017-01-01/2017-12-31". Images lie in the folder of the items, or at http(s).
+
+    An interrupted conversion goes on when started again with the same options, and so does one whose disk was full.
     """
     from sitscope.cube.ingest import ingest
 
     with telling() as talk:
         named = tuple(name.strip() for name in bands.split(",")) if bands else None
-        options = {"units": units, "bands": named, "start": start, "end": end, "orbit": orbit}
+        options: dict[str, Any] = {"units": units, "bands": named, "start": start, "end": end, "orbit": orbit}
         options |= cleaning(mask, mask_values, border_noise, border_pixels, doubles, speckle, window)
+        asked = {"crs": crs, "resolution": resolution, "bbox": _box(bbox) if bbox else None, "like": like}
+        options["grid"] = {word: said for word, said in asked.items() if said is not None} or None
         given = images if len(images) > 1 else images[0]
         progress = lambda done, total: talk("converting images", done, total)  # noqa: E731
-        ingest(given, out, **options, overwrite=overwrite, progress=progress)  # type: ignore[arg-type]
+        ingest(given, out, **options, every=every, overwrite=overwrite, progress=progress)
     print(out)
+
+
+def _box(text: str) -> list[float]:
+    from sitscope.errors import BadInput
+
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise BadInput("bbox", f"{text!r} is no box. Write west,south,east,north in degrees: -6,37,-5,38.") from None
 
 
 def map_verb(

@@ -42,6 +42,12 @@ def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, x
     return joined
 
 
+def open_files_by_grid(paths: Sequence[str], bands: Sequence[str] | None) -> list[dict[str, xr.DataArray]]:
+    """The same for each of the grids that the files lie on, that of most files first."""
+    grids = ((path, Grid.of(next(iter(_opened_file(path, bands).values())))) for path in paths)
+    return [open_files(members, bands) for _, members in by_grid(grids)]
+
+
 def _opened_file(path: str, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
     return open_object(_opened(path), bands)
 
@@ -155,6 +161,8 @@ def _centred(dataset: xr.Dataset) -> xr.Dataset:
 def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
     """A variable's bands; none where it has no dates, rows and columns: masks, angles, grid mappings."""
     if not {"time", "y", "x"} <= set(array.dims) or array.dtype.kind not in "fiub":
+        return []
+    if array.attrs.get("standard_name") == "number_of_observations":  # how many images a composite is made of
         return []
     extra = [dim for dim in array.dims if dim not in ("time", "band", "y", "x")]
     if any(array.sizes[dim] > 1 for dim in extra):

@@ -84,7 +84,7 @@ def one_grid(images: Iterable[tuple[str, Grid]]) -> Grid:
         raise BadInput(
             "images",
             f"the images lie on different {what}: {usual[0]} on {most}, but {few(odd, 2)} on {other}. "
-            "Bring all to one grid (gdalwarp -t_srs -te -tr), or leave the others out.",
+            "Bring all to one (sitscope ingest --like most; in Python grid={'like': 'most'}), or leave the others out.",
         )
     return grids[0][0]
 

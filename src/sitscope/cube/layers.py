@@ -58,10 +58,19 @@ class File:
 
 def open_tiffs(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
     """One lazy (time, y, x) array per band, each with its own dates, from GeoTIFFs of any layout on one grid."""
-    files = [file for path in paths if (file := attempt(partial(_read_tags, path, bands), None))]
-    files = files or [_read_tags(paths[0], bands)]  # where none can be read, the first says why
+    files = _read_all(paths, bands)
     attempt(lambda: one_grid((Path(file.path).name, file.grid) for file in files), files[0].grid)
     return _stacks(by_grid((file, file.grid) for file in files)[0][1])
+
+
+def open_by_grid(paths: Sequence[str], bands: Sequence[str] | None) -> list[dict[str, xr.DataArray]]:
+    """The same for each of the grids that the GeoTIFFs lie on, that of most files first."""
+    return [_stacks(members) for _, members in by_grid((file, file.grid) for file in _read_all(paths, bands))]
+
+
+def _read_all(paths: Sequence[str], bands: Sequence[str] | None) -> list[File]:
+    files = [file for path in paths if (file := attempt(partial(_read_tags, path, bands), None))]
+    return files or [_read_tags(paths[0], bands)]  # where none can be read, the first says why
 
 
 def _stacks(files: Sequence[File]) -> dict[str, xr.DataArray]:
@@ -74,19 +83,24 @@ def _stacks(files: Sequence[File]) -> dict[str, xr.DataArray]:
     return {band: _stacked(band, members, files[0].grid, block) for band, members in _by_band(dated).items()}
 
 
-def _read_tags(path: str, bands: Sequence[str] | None) -> File:
-    """What the header of a file says."""
+def grid_of(path: str) -> Grid:
+    """The grid of one file."""
+    return _read_tags(path, None, tags=False).grid
+
+
+def _read_tags(path: str, bands: Sequence[str] | None, *, tags: bool = True) -> File:
+    """What the header of a file says; its layers only where its tags are asked for."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words below
             with rasterio.open(path) as source:
                 grid = _grid(source)
-                layers = [_layer(source, index) for index in source.indexes]
+                layers = [_layer(source, index) for index in source.indexes] if tags else []
                 block = source.block_shapes[0]
     except RasterioError as error:
         raise BadInput("images", _unreadable(path, error)) from None
     unnamed = [replace(layer, band=layer.band or f"layer {layer.index}") for layer in layers]
-    named = attempt(lambda: _named(layers, bands), unnamed)
+    named = attempt(lambda: _named(layers, bands), unnamed) if tags else []
     return File(path, grid, named, (int(block[0]), int(block[1])))
 
 

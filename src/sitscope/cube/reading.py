@@ -3,19 +3,20 @@
 import glob
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
 
-from sitscope.cube import cleaning, doubles, masks, orbits, together
+from sitscope.cube import catalog, cleaning, doubles, masks, orbits, together
 from sitscope.cube import units as unit
-from sitscope.cube.datasets import open_files, open_object
-from sitscope.cube.layers import open_tiffs
+from sitscope.cube.datasets import open_files, open_files_by_grid, open_object
+from sitscope.cube.layers import open_by_grid, open_tiffs
 from sitscope.cube.names import few, iso, parsed, radar_band
+from sitscope.cube.regrid import onto_one
 from sitscope.errors import BadInput, attempt
 
 SUFFIXES = {
@@ -28,7 +29,7 @@ ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 BLOCK_BYTES = 64 * 2**20
 """A block of the cube: whole in time, small in space, and several fit into memory at once."""
 
-Images = str | Path | Sequence[str | Path] | xr.DataArray | xr.Dataset
+Images = str | Path | Iterable[Any] | Mapping[str, Any] | xr.DataArray | xr.Dataset
 
 
 def open_cube(
@@ -39,17 +40,20 @@ def open_cube(
     start: str | None = None,
     end: str | None = None,
     orbit: str | None = None,
+    grid: Mapping[str, Any] | None = None,
     chunks: int | Mapping[str, int] | None = None,
     **clean: Unpack[cleaning.Options],
 ) -> xr.DataArray:
     """Open images of any usual layout as one lazy cube.
 
     Args:
-        images: a folder, a glob, a file, a list of files (GeoTIFF, NetCDF, Zarr) or an xarray object.
+        images: a folder, a glob, a file, a list of files (GeoTIFF, NetCDF, Zarr), an xarray object; or STAC: a
+            JSON file of items, a search, pystac's items (`sitscope.cube.catalog`; needs sitscope[stac]).
         units: "dB" or "linear" for radar bands whose tags and attributes do not say; it overrides them.
         bands: those to take, in this order; or the names of layers that have none.
         start, end: ISO dates, both included.
         orbit: relative orbit, direction or group to take where images of several lie together.
+        grid: brings images of several grids onto one: crs, resolution, bbox in degrees, like (`sitscope.cube.regrid`).
         chunks: pixels along y and x of the blocks in which the cube is computed.
         clean: mask, mask_values, border_noise, border_pixels, doubles, speckle, window: see `cleaning.Options`.
 
@@ -71,7 +75,7 @@ def open_cube(
     (('time', 'band', 'y', 'x'), -10.0, 'dB')
     """
     how = cleaning.cleaning(clean)
-    taken, known, mask = open_bands(images, units, bands, start, end, orbit, how)
+    taken, known, mask = open_bands(images, units, bands, start, end, orbit, grid, how)
     return as_cube(taken, known, chunks, how, mask)
 
 
@@ -82,11 +86,12 @@ def open_bands(
     start: str | None,
     end: str | None,
     orbit: str | None,
+    grid: Mapping[str, Any] | None = None,
     how: cleaning.Cleaning = cleaning.NOTHING,
 ) -> tuple[dict[str, xr.DataArray], dict[str, str], xr.DataArray | None]:
     """The options of `open_cube` -> one lazy (time, y, x) array per band, as stored; its units; and the mask."""
-    opened = _opened(images, bands)
-    mask = None if how.mask is None else attempt(partial(_mask, opened, how.mask), None)
+    opened = _opened(images, bands, grid, units)
+    mask = None if how.mask is None else attempt(partial(_mask, opened, how.mask, grid), None)
     opened = {band: array for band, array in opened.items() if array.dtype.kind != "b" and array is not mask}
     _refuse_none(opened)
     chosen = attempt(partial(_chosen, opened, bands), opened)
@@ -109,25 +114,35 @@ def _refuse_none(opened: Mapping[str, xr.DataArray]) -> None:
         raise BadInput("images", "there is nothing but masks of true and false. Give the images too.")
 
 
-def _mask(opened: Mapping[str, xr.DataArray], name: str) -> xr.DataArray:
+def _mask(opened: Mapping[str, xr.DataArray], name: str, grid: Mapping[str, Any] | None) -> xr.DataArray:
     """The band of this name, or the one band of the files that the name means."""
     if name in opened:
         return opened[name]
     if not (Path(name).exists() or glob.has_magic(name)):
         raise BadInput("mask", f"{name!r} is neither a file nor among the bands: {few(opened, 20)}. Name one of these.")
-    found = _opened(name, None)
+    found = _opened(name, None, grid, None)
     if len(found) > 1:
         raise BadInput("mask", f"{name} holds {len(found)} bands: {few(found, 20)}. Give a file with the mask alone.")
     return next(iter(found.values()))
 
 
-def _opened(images: Images, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
-    """One (time, y, x) array per band, each with its own dates."""
+def _opened(
+    images: Images, bands: Sequence[str] | None, grid: Mapping[str, Any] | None, units: str | None
+) -> dict[str, xr.DataArray]:
+    """One (time, y, x) array per band, each with its own dates, all on one grid."""
     if isinstance(images, (xr.DataArray, xr.Dataset)):
-        found = open_object(images, bands)
+        pieces = [open_object(images, bands)]
+    elif catalog.meant(images):
+        from sitscope.cube.stac import open_items  # an extra
+
+        pieces = open_items(images, bands, several=grid is not None)
     else:
-        kind, paths = files(images)
-        found = open_tiffs(paths, bands) if kind == "GeoTIFF" else open_files(paths, bands)
+        kind, paths = files(images)  # type: ignore[arg-type]
+        if grid is None:
+            pieces = [open_tiffs(paths, bands) if kind == "GeoTIFF" else open_files(paths, bands)]
+        else:
+            pieces = open_by_grid(paths, bands) if kind == "GeoTIFF" else open_files_by_grid(paths, bands)
+    found = pieces[0] if grid is None else onto_one(pieces, grid, units)
     return {band: orbits.labelled(array) for band, array in found.items()}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray as xr
 
+from sitscope.cube import catalog
 from sitscope.cube.reading import ZARR_MARKS, Images, files, open_cube
 
 Plain = str | int | float | tuple[str, ...] | None
@@ -19,7 +20,7 @@ class Source:
     """Images and the options of `open_cube` that they are read with."""
 
     images: Any
-    """paths, absolute; or an xarray object, which no other process can open"""
+    """paths, absolute; or an xarray object or STAC items, which no other process can open"""
     options: tuple[tuple[str, Plain], ...] = field(default=())
     """of `open_cube`, by name"""
 
@@ -27,7 +28,7 @@ class Source:
     def of(cls, images: Images, options: Mapping[str, Any]) -> "Source":
         """As a person gives them, from wherever they stand."""
         kept = tuple((key, _plain(_found(key, value))) for key, value in options.items() if value is not None)
-        if isinstance(images, xr.DataArray | xr.Dataset):
+        if _held(images):
             return cls(images, kept)
         if isinstance(images, str | Path):
             return cls(_absolute(images), kept)
@@ -45,7 +46,7 @@ class Source:
     @property
     def portable(self) -> bool:
         """Whether another process can open it."""
-        return not isinstance(self.images, xr.DataArray | xr.Dataset)
+        return not _held(self.images)
 
     def open(self) -> xr.DataArray:
         """The cube, lazy. Raises BadInput as `open_cube` does."""
@@ -59,7 +60,15 @@ class Source:
         images = list(self.images) if isinstance(self.images, tuple) else self.images
         digest = hashlib.sha256(repr(self.options).encode())
         mask = str(dict(self.options).get("mask", ""))
-        for path in [*files(images)[1], *(files(mask)[1] if Path(mask).is_absolute() else [])]:
+        extra = files(mask)[1] if Path(mask).is_absolute() else []
+        if catalog.meant(images):
+            from sitscope.cube.stac import stamps  # an extra
+
+            digest.update(repr(stamps(images)).encode())
+            own: list[str] = []
+        else:
+            own = files(images)[1]
+        for path in [*own, *extra]:
             for part in _watched(Path(path)):
                 stat = part.stat()
                 digest.update(f"{part.absolute()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
@@ -70,6 +79,13 @@ class Source:
 def opened(source: Source) -> xr.DataArray:
     """The cube, opened once in a process."""
     return source.open()
+
+
+def _held(images: Any) -> bool:
+    """Whether these images are in the memory of this process."""
+    return isinstance(images, xr.DataArray | xr.Dataset) or (
+        not isinstance(images, str | Path) and catalog.meant(images)
+    )
 
 
 def _watched(path: Path) -> Sequence[Path]:

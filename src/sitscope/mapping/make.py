@@ -15,7 +15,7 @@ import zarr
 from sitscope.cube.fields import field_of_pixels
 from sitscope.cube.grid import Grid
 from sitscope.cube.source import opened
-from sitscope.cube.writing import for_zarr
+from sitscope.cube.store import for_zarr
 from sitscope.mapping import ledger
 from sitscope.mapping.atlas import described, outputs, unpacked
 from sitscope.mapping.drive import Work
@@ -73,6 +73,7 @@ def make_maps(
             plan, todo = [block for block in plan if block not in todo] + smaller, smaller
             ledger.begin(job.folder, facts, plan)
     _do(job, work, plan, todo, progress)
+    ledger.sweep(job.folder)
     parts = list(ledger.found(job.folder, plan))
     clusters = merged((part[0] for part in parts), len(cluster_scale(job)))
     return Made(clusters, merged((part[1] for part in parts), len(field_scale(job))), resumed)
