@@ -31,7 +31,7 @@ ORDER = [
     "folder",
     "settings",
 ]
-ORDER += ["facts", "trust", "job", "applying", "measuring", "terminal", "verbs", "cli"]
+ORDER += ["facts", "trust", "job", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

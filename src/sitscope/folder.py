@@ -65,6 +65,10 @@ class RunFolder:
             return False
         return all(there.get(key) == json.loads(json.dumps(facts[key])) for key in ("settings", "data", "versions"))
 
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def finish(self, out: Path) -> None:
         """Give the folder its name; a run that was there goes, and the marks of what is done, needed until now."""
         if out.exists():

@@ -1,12 +1,13 @@
 """The verbs around a run: images converted once for speed, and this machine measured."""
 
+import sys
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sitscope.terminal import telling
+from sitscope.terminal import DIFFERENT, telling, write_checkup
 
 # what every verb that reads images asks
 Images = Annotated[
@@ -181,6 +182,96 @@ def map_verb(
             talk=talk,
         )
     print(f"atlas    {place / 'atlas.zarr'}\nmaps     {place / 'maps'}\npixels   {place / 'pixels.parquet'}")
+
+
+def doctor(
+    images: Images,
+    fields: Annotated[Path, typer.Option(help="Polygons of fields: any vector file.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run, to see whether it is free.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of the fields that names the crop. [crop]")] = None,
+    dims: Annotated[int | None, typer.Option(help="Dimensions of the embedding. [2]")] = None,
+    clusters: Annotated[int | None, typer.Option(help="Clusters of the embedding. [as many as classes]")] = None,
+    units: Units = None,
+    start: Start = None,
+    end: End = None,
+    orbit: Orbit = None,
+    bands: Bands = None,
+    mask: Mask = None,
+    mask_values: MaskValues = None,
+    border_noise: BorderNoise = None,
+    border_pixels: BorderPixels = None,
+    doubles: Doubles = None,
+    speckle: Speckle = None,
+    window: Window = None,
+    buffer: Annotated[float | None, typer.Option(help="Metres to shrink fields by. [0]")] = None,
+    fill: Annotated[bool, typer.Option("--fill", help="Fill missing values linearly in time.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Most passes of the training over the series.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same result. [0]")] = None,
+    method: Annotated[str | None, typer.Option(help="How importance is found: path or letter. [path]")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Classes to draw together, with commas.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="TOML file with any of these.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="A run in the folder may be replaced.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON on standard output.")] = False,
+) -> None:
+    """Say what is there and what stands in the way of a run, all at once, before any computing.
+
+    Takes the options of sitscope run. Dates with their share of nodata, orbits, units, grid, fields and pixels of each
+    class, what the run will need; and every mistake with its remedy. Exit code 0 where a run can begin, 3 where not.
+    Of large images some windows are looked at, so that the shares of nodata are estimates.
+    """
+    from sitscope.doctor.checkup import examine
+
+    asked = {
+        "label": label, "clusters": clusters, "units": units, "start": start, "end": end, "orbit": orbit,
+        "bands": bands and names(bands), "buffer": buffer, "method": method, "seed": seed,
+        "groups": tuple(names(text) for text in group) if group else None,
+        "fill": fill or None, "autoencoder": {"dims": dims, "epochs": epochs},
+        **cleaning(mask, mask_values, border_noise, border_pixels, doubles, speckle, window),
+    }  # fmt: skip
+    given = images if len(images) > 1 else images[0]
+    with telling() as talk:
+        found = examine(given, fields, settings_file=settings, asked=asked, out=out, overwrite=overwrite, progress=talk)
+    if json:
+        print(dumps(found.as_dict()))
+    else:
+        write_checkup(found)
+    if not found.ready:
+        raise typer.Exit(3)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(name.strip() for name in text.split(","))
+
+
+def rerun(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run to write. [RUN-again]")] = None,
+    images: Annotated[list[str] | None, typer.Option(help="Where the images lie now, if they were moved.")] = None,
+    fields: Annotated[Path | None, typer.Option(help="Where the fields lie now, if they were moved.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON on standard output.")] = False,
+) -> None:
+    """Repeat a run from its run.json, and compare maps and tables byte for byte.
+
+    The data must be what they were, by their SHA-256. Exit code 0 where all is equal, 5 where anything differs.
+    """
+    from sitscope.again import rerun
+
+    given = images if images is None or len(images) > 1 else images[0]
+    with telling() as talk:
+        found = rerun(run, out, images=given, fields=fields, overwrite=overwrite, talk=talk)
+    for note in found.notes:
+        print(f"sitscope: note that {note}", file=sys.stderr)
+    if json:
+        facts = {"equal": found.equal, "different": found.different, "notes": found.notes}
+        print(dumps({"run": str(run), "out": str(found.out), **facts}))
+    else:
+        for word, names in (("equal", found.equal), ("differs", found.different)):
+            print("".join(f"{word:<8} {name}\n" for name in names), end="")
+        print(f"report   {found.out / 'report.html'}")
+    if found.different:
+        raise typer.Exit(DIFFERENT)
 
 
 def bench(

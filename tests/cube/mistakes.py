@@ -32,6 +32,8 @@ class Mistake:
     """writes images and fields into a folder"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of open_cube, sample and split_by_field, as the command line has them too"""
+    before: bool = True
+    """whether it can be seen before computing"""
 
 
 def good(folder: Path, **stack: Any) -> Files:

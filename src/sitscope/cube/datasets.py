@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rasterio.errors import CRSError
 from sitscope.cube import names
 from sitscope.cube.grid import Grid, by_grid, one_grid
 from sitscope.cube.names import few
-from sitscope.errors import BadInput
+from sitscope.errors import BadInput, attempt
 
 TIME = ("time", "t", "date", "datetime", "acquisition_time")
 BAND = ("band", "bands", "variable", "polarization", "polarisation", "pol")
@@ -26,9 +27,12 @@ NODATA_KEYS = ("nodata", "_FillValue", "missing_value")
 def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
     """One lazy (time, y, x) array per band from NetCDF files or Zarr stores."""
     if len(paths) == 1:
-        return open_object(_opened(paths[0]), bands)
-    pieces = {path: open_object(_opened(path), bands) for path in paths}
-    one_grid((Path(path).name, Grid.of(next(iter(piece.values())))) for path, piece in pieces.items())
+        return _opened_file(paths[0], bands)
+    read = {path: attempt(partial(_opened_file, path, bands), None) for path in paths}
+    pieces = {path: piece for path, piece in read.items() if piece} or {paths[0]: _opened_file(paths[0], bands)}
+    grids = [(path, Grid.of(next(iter(piece.values())))) for path, piece in pieces.items()]
+    attempt(lambda: one_grid((Path(path).name, grid) for path, grid in grids), grids[0][1])
+    pieces = {path: pieces[path] for path in by_grid(grids)[0][1]}
     first = next(iter(next(iter(pieces.values())).values()))
     joined = {}
     for band in dict.fromkeys(band for piece in pieces.values() for band in piece):
@@ -40,8 +44,12 @@ def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, x
 
 def open_files_by_grid(paths: Sequence[str], bands: Sequence[str] | None) -> list[dict[str, xr.DataArray]]:
     """The same for each of the grids that the files lie on, that of most files first."""
-    grids = ((path, Grid.of(next(iter(open_object(_opened(path), bands).values())))) for path in paths)
+    grids = ((path, Grid.of(next(iter(_opened_file(path, bands).values())))) for path in paths)
     return [open_files(members, bands) for _, members in by_grid(grids)]
+
+
+def _opened_file(path: str, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
+    return open_object(_opened(path), bands)
 
 
 def _opened(path: str) -> xr.Dataset:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from xarray.core import indexing
 from sitscope.cube import names
 from sitscope.cube.grid import Grid, by_grid, one_grid
 from sitscope.cube.names import few
-from sitscope.errors import BadInput
+from sitscope.errors import BadInput, attempt
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,29 @@ class File:
 
 def open_tiffs(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
     """One lazy (time, y, x) array per band, each with its own dates, from GeoTIFFs of any layout on one grid."""
-    files = [_read_tags(path, bands) for path in paths]
-    one_grid((Path(file.path).name, file.grid) for file in files)
-    return _stacks(files)
+    files = _read_all(paths, bands)
+    attempt(lambda: one_grid((Path(file.path).name, file.grid) for file in files), files[0].grid)
+    return _stacks(by_grid((file, file.grid) for file in files)[0][1])
 
 
 def open_by_grid(paths: Sequence[str], bands: Sequence[str] | None) -> list[dict[str, xr.DataArray]]:
     """The same for each of the grids that the GeoTIFFs lie on, that of most files first."""
-    files = [_read_tags(path, bands) for path in paths]
-    return [_stacks(members) for _, members in by_grid((file, file.grid) for file in files)]
+    return [_stacks(members) for _, members in by_grid((file, file.grid) for file in _read_all(paths, bands))]
+
+
+def _read_all(paths: Sequence[str], bands: Sequence[str] | None) -> list[File]:
+    files = [file for path in paths if (file := attempt(partial(_read_tags, path, bands), None))]
+    return files or [_read_tags(paths[0], bands)]  # where none can be read, the first says why
 
 
 def _stacks(files: Sequence[File]) -> dict[str, xr.DataArray]:
     layers = [layer for file in files for layer in file.layers]
     block = (max(file.block[0] for file in files), max(file.block[1] for file in files))
-    _refuse_undated(layers)
-    return {band: _stacked(band, members, files[0].grid, block) for band, members in _by_band(layers).items()}
+    attempt(lambda: _refuse_undated(layers), None)
+    dated = [layer for layer in layers if layer.time is not None]
+    if not dated:
+        _refuse_undated(layers)
+    return {band: _stacked(band, members, files[0].grid, block) for band, members in _by_band(dated).items()}
 
 
 def grid_of(path: str) -> Grid:
@@ -91,7 +99,9 @@ def _read_tags(path: str, bands: Sequence[str] | None, *, tags: bool = True) -> 
                 block = source.block_shapes[0]
     except RasterioError as error:
         raise BadInput("images", _unreadable(path, error)) from None
-    return File(path, grid, _named(layers, bands) if tags else [], (int(block[0]), int(block[1])))
+    unnamed = [replace(layer, band=layer.band or f"layer {layer.index}") for layer in layers]
+    named = attempt(lambda: _named(layers, bands), unnamed) if tags else []
+    return File(path, grid, named, (int(block[0]), int(block[1])))
 
 
 def _unreadable(path: str, error: Exception) -> str:
@@ -122,7 +132,7 @@ def _layer(source: rasterio.DatasetReader, index: int) -> Layer:
         path=source.name,
         index=index,
         band=names.band_in_description(description) or names.band_in_name(stem),
-        time=_agreed(here, names.date_in(stem), source.name),
+        time=attempt(partial(_agreed, here, names.date_in(stem), source.name), here),
         units=source.units[index - 1] or names.tag(tags, ("units", "unit")) or names.suffix_units(description),
         orbit=names.orbit_of(tags, stem),
         nodata=source.nodatavals[index - 1],

@@ -4,19 +4,20 @@ import glob
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
 
-from sitscope.cube import catalog, cleaning, doubles, masks, orbits
+from sitscope.cube import catalog, cleaning, doubles, masks, orbits, together
 from sitscope.cube import units as unit
 from sitscope.cube.datasets import open_files, open_files_by_grid, open_object
 from sitscope.cube.layers import open_by_grid, open_tiffs
 from sitscope.cube.names import few, iso, parsed, radar_band
 from sitscope.cube.regrid import onto_one
-from sitscope.errors import BadInput
+from sitscope.errors import BadInput, attempt
 
 SUFFIXES = {
     "GeoTIFF": (".tif", ".tiff", ".vrt", ".jp2", ".img"),
@@ -90,19 +91,22 @@ def open_bands(
 ) -> tuple[dict[str, xr.DataArray], dict[str, str], xr.DataArray | None]:
     """The options of `open_cube` -> one lazy (time, y, x) array per band, as stored; its units; and the mask."""
     opened = _opened(images, bands, grid, units)
-    mask = None if how.mask is None else _mask(opened, how.mask, grid)
+    mask = None if how.mask is None else attempt(partial(_mask, opened, how.mask, grid), None)
     opened = {band: array for band, array in opened.items() if array.dtype.kind != "b" and array is not mask}
     _refuse_none(opened)
-    taken = {band: _between(_orbit(array, orbit), start, end) for band, array in _chosen(opened, bands).items()}
-    _refuse_gaps(taken)
+    chosen = attempt(partial(_chosen, opened, bands), opened)
+    taken = {band: _dated(array, orbit, start, end) for band, array in chosen.items()}
+    taken = attempt(partial(together.require_every, taken), together.shared(taken))
     band, first = next(iter(taken.items()))
     if how.doubles is None:
-        doubles.refuse_doubles(first, band)
+        attempt(partial(doubles.refuse_doubles, first, band), None)
     for radar in [band for band in taken if radar_band(band)][:1]:  # all have the same dates
-        orbits.refuse_mixed(taken[radar])
-    known = unit.known_units(taken, units)
-    cleaning.refuse_without_radar(how, known)
-    return taken, known, None if mask is None or how.mask is None else masks.fitted_mask(mask, first, how.mask)
+        attempt(partial(orbits.refuse_mixed, taken[radar]), None)
+    known = attempt(partial(unit.known_units, taken, units), {b: "dB" if radar_band(b) else "1" for b in taken})
+    attempt(partial(cleaning.refuse_without_radar, how, known), None)
+    if mask is None or how.mask is None:
+        return taken, known, None
+    return taken, known, attempt(partial(masks.fitted_mask, mask, first, how.mask), None)
 
 
 def _refuse_none(opened: Mapping[str, xr.DataArray]) -> None:
@@ -206,8 +210,10 @@ def _chosen(opened: dict[str, xr.DataArray], bands: Sequence[str] | None) -> dic
     return {band: opened[band] for band in wanted}
 
 
-def _orbit(array: xr.DataArray, orbit: str | None) -> xr.DataArray:
-    return array if orbit is None else orbits.select_orbit(array, orbit)
+def _dated(array: xr.DataArray, orbit: str | None, start: str | None, end: str | None) -> xr.DataArray:
+    """The dates of the orbit that lie between start and end."""
+    own = array if orbit is None else attempt(partial(orbits.select_orbit, array, orbit), array)
+    return attempt(partial(_between, own, start, end), own)
 
 
 def _between(array: xr.DataArray, start: str | None, end: str | None) -> xr.DataArray:
@@ -222,20 +228,6 @@ def _between(array: xr.DataArray, start: str | None, end: str | None) -> xr.Data
         remedy = "Choose start and end within these, start first."
         raise BadInput(asked, f"nothing from {start or 'the first'} to {end or 'the last'}: {span}. {remedy}")
     return array.isel(time=slice(int(kept[0]), int(kept[-1]) + 1))
-
-
-def _refuse_gaps(bands: Mapping[str, xr.DataArray]) -> None:
-    """Every band on every date."""
-    every = np.unique(np.concatenate([array.time.values for array in bands.values()]))
-    for band, array in bands.items():
-        missing = np.setdiff1d(every, array.time.values)
-        if missing.size:
-            others = [other for other in bands if other != band]
-            raise BadInput(
-                "images",
-                f"band {band} is missing on {missing.size} of {every.size} dates: {few(map(iso, missing))}. "
-                f"Add these images, take their other bands away too, or leave the band out: bands={others}.",
-            )
 
 
 def as_cube(
