@@ -129,7 +129,7 @@ def _template(dataset: xr.Dataset, path: Path, side: int, packing: Mapping[str, 
     for name in ready.data_vars:
         sizes = ready[name].sizes
         whole = {"y": min(side, sizes["y"]), "x": min(side, sizes["x"]), "dim": 1}
-        ready[name].encoding |= packing or {}
+        ready[name].encoding.update(packing or {})
         ready[name].encoding["chunks"] = tuple(whole.get(str(dim), size) for dim, size in sizes.items())
     ready.to_zarr(path, compute=False, zarr_format=3, consolidated=False, mode="w")
 
