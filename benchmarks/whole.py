@@ -46,7 +46,7 @@ from sitscope.classes.codebook import Codebook, fit_codebook
 from sitscope.cube.ingest import ingest
 from sitscope.cube.over import over_pixels
 from sitscope.cube.reading import open_cube
-from sitscope.cube.writing import for_zarr
+from sitscope.cube.store import for_zarr
 
 DATES = np.datetime64("2017-01-03", "ns") + 6 * np.arange(61) * np.timedelta64(1, "D")
 BANDS, CLUSTERS = ["VV", "VH"], 16

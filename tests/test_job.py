@@ -19,6 +19,7 @@ from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
 from sitscope.folder import RunFolder
 from sitscope.job import RunSettings, load_run, run, show
+from sitscope.mapping.methods import PEAK_NODES
 from sitscope.mapping.profiles import confusion, prediction, profiles
 from sitscope.simulation.scene import Scene, simulate, write_scene
 
@@ -60,7 +61,8 @@ def test_the_run_folder_holds_what_the_next_command_needs(ran: Path) -> None:
     } <= names
     assert {"fidelity.json", "series.zarr/zarr.json"} <= names
     assert {"report.html", "model/weights.safetensors", "model/model.json", "model/codebook.json"} <= names
-    for name in ("class", "cluster", "embedding", "peak_date_1", "peak_date_2"):
+    assert "item.json" in names
+    for name in ("class", "cluster", "confidence", "embedding", "peak_date_1", "peak_date_2", "peak_importance_1"):
         assert {f"maps/{name}.tif", f"maps/{name}.qml"} <= names
     assert {
         f"figures/{f}.{e}" for f in ("scene", "confusion", "embedding", "clusters", "losses") for e in ("png", "svg")
@@ -133,7 +135,7 @@ def test_the_maps_say_what_the_model_says_pixel_by_pixel(ran: Path, images: Path
         embedding = fitted.embed(x)
         np.testing.assert_allclose(atlas.embedding.values[:, row, col], embedding[0], atol=1e-5)
         assert classes[row, col] == book.classify(embedding)[0] + 1
-        assert peak[row, col] == np.abs(fitted.contributions(x, nodes=4)[0, 1].sum(0)).argmax() + 1
+        assert peak[row, col] == np.abs(fitted.contributions(x, nodes=PEAK_NODES)[0, 1].sum(0)).argmax() + 1
     missing = np.isnan(cube.values).any(axis=(0, 1))
     assert missing.any()
     assert (classes[missing] == 0).all()
@@ -157,7 +159,7 @@ def test_a_run_is_the_same_again_for_the_same_seed(
     with monkeypatch.context() as patch:
         patch.setattr("sitscope.job.show", lambda folder, talk: folder.findings())  # figures take most of the time
         run(images, images / "fields.gpkg", again, QUICK)
-    for name in ("profiles.parquet", "model/weights.safetensors", "confusion.csv", "maps/class.tif"):
+    for name in ("profiles.parquet", "model/weights.safetensors", "confusion.csv", "maps/class.tif", "item.json"):
         assert (again / name).read_bytes() == (ran / name).read_bytes(), name
 
 

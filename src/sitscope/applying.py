@@ -3,8 +3,10 @@
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,7 @@ def map_images(
     options: Mapping[str, Any] | None = None,
     fields: Any = None,
     importance: str | None = None,
+    tolerance: float | None = None,
     machines: Machines | None = None,
     resume: bool = True,
     overwrite: bool = False,
@@ -83,6 +86,8 @@ def map_images(
         fields: polygons to sum over, any vector file or GeoDataFrame; they need no classes.
         importance: keep the importance of every date: "all", or "row,column,height,width" in pixels, which is widened
             to whole chunks. As large as the images would be in bytes.
+        tolerance: days by which acquisitions of another year may lie off the day of the year of the model's dates; the
+            images must be of the model's own dates if not given.
         machines: who works; processes of this machine if not said. An xarray object is mapped in this process.
         resume: go on where an interrupted map of the same images and model ended.
         overwrite: replace a map of this name.
@@ -100,30 +105,39 @@ def map_images(
     ...     _ = run(scene.cube, scene.fields, f"{folder}/RUN", RunSettings(autoencoder=tiny))
     ...     out = map_images(f"{folder}/RUN", scene.cube, f"{folder}/MAP", machines=Machines(workers=1))
     ...     sorted(path.name for path in out.iterdir())
-    ['atlas.zarr', 'map.json', 'maps', 'pixels.parquet']
+    ['atlas.zarr', 'item.json', 'map.json', 'maps', 'pixels.parquet']
     """
     home = RunFolder(Path(run))
     settings, fitted, book = _of_run(home)
     work, workers, memory_gb = (machines or Machines()).settled()
     asked = {key: value for key, value in (options or {}).items() if value is not None}
-    source = Source.of(images, settings.model_dump(include=READING) | asked)
+    given = settings.model_dump(include=READING)
+    if tolerance is not None:  # the run's years are not these
+        given |= {"start": None, "end": None}
+    source = Source.of(images, given | asked)
+    if tolerance is not None:
+        days = tuple(np.datetime_as_string(fitted.dates).tolist())
+        source = replace(source, dates=days, tolerance=tolerance)
     if not source.portable:
         work, workers = in_threads(1), 1
     place = Path(out) if out is not None else home.path / "mapped" / _name(images)
     _require_free(place, overwrite)
     talk("reading images", 0, 1)
+    notes = source.open_with_notes()[1] if source.dates else []
     cube = opened(source)
     talk("reading images", 1, 1)
+    for note in notes:
+        print(f"sitscope: {note}", file=sys.stderr)
     shapes = None if fields is None else read_shapes(fields, Grid.of(cube))
     window = None if importance is None else _window(importance, cube.sizes["y"], cube.sizes["x"])
-    partial = place.with_name(f"{place.name}.partial")
+    unfinished = place.with_name(f"{place.name}.partial")
     step = _step(home, fitted, settings.method) if window else 1.0
-    job = Job(source, fitted, book, settings.method, partial.absolute(), settings.fill, window, step)
+    job = Job(source, fitted, book, settings.method, unfinished.absolute(), settings.fill, window, step)
     facts = _facts(home, job, images, shapes)
     if not resume:
-        shutil.rmtree(partial, ignore_errors=True)
-    with ledger.writing(partial):
-        partial.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+    with ledger.writing(unfinished):
+        unfinished.mkdir(parents=True, exist_ok=True)
     made = make_maps(
         job,
         facts,
@@ -133,14 +147,15 @@ def map_images(
         shapes=None if shapes is None else shapes.geometry,
         progress=lambda done, total: talk("mapping", done, total),
     )
-    with ledger.writing(partial):
-        folder = RunFolder(partial)
+    with ledger.writing(unfinished):
+        folder = RunFolder(unfinished)
         folder.write_pixel_profiles(pixel_profiles(made, job))
         if shapes is not None:
             folder.write_fields(field_table(shapes, made, job))
         talk("writing maps", 0, 1)
-        folder.write_maps(book)
-        (partial / "map.json").write_text(json.dumps(facts, indent=1))
+        folder.write_maps(book, partial(talk, "writing maps"))
+        folder.write_item(home.path / "model", cube["acquired" if source.dates else "time"].values)
+        (unfinished / "map.json").write_text(json.dumps(facts | {"notes": notes}, indent=1))
         folder.finish(place)
     talk("writing maps", 1, 1)
     opened.cache_clear()
@@ -205,6 +220,7 @@ def _facts(home: RunFolder, job: Job, images: Any, shapes: gpd.GeoDataFrame | No
         "images": job.source.fingerprint(),
         "title": str(images) if job.source.portable else "cube in memory",
         "options": dict(job.source.options),
+        "tolerance": job.source.tolerance if job.source.dates else None,
         "method": job.method,
         "fill": job.fill,
         "importance": {"window": astuple(job.window), "step": job.step} if job.window else None,

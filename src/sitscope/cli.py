@@ -1,7 +1,6 @@
 """One verb per stage: what a person can ask for."""
 
 import os
-import re
 import sys
 import traceback
 from json import dumps, loads
@@ -12,7 +11,7 @@ import typer
 
 from sitscope import verbs
 from sitscope.errors import BadInput, Unfinished
-from sitscope.terminal import PARTIAL, telling, write_table
+from sitscope.terminal import PARTIAL, as_options, telling, write_table
 
 UNEXPECTED, BAD_INPUT = 1, 3
 """Exit codes beside 0; 2 is a wrong option, which typer answers itself, 4 is `terminal.PARTIAL`."""
@@ -29,7 +28,8 @@ app = typer.Typer(
     "and why are two crops confused?\n\n"
     "Start with **sitscope demo**, then **sitscope run** on your own images and fields; **sitscope evaluate** measures "
     "which method of explaining to believe.\n\n"
-    "Exit codes: 0 done, 1 unexpected, 2 wrong option, 3 input that cannot be used, 4 interrupted and resumable.",
+    "Exit codes: 0 done, 1 unexpected, 2 wrong option, 3 input that cannot be used, 4 interrupted and resumable, "
+    "5 repeated and different.",
     epilog="Run any of them with --debug in front (sitscope --debug run ...) to see the traceback of an error.",
 )
 
@@ -119,6 +119,13 @@ def run(
     end: verbs.End = None,
     orbit: verbs.Orbit = None,
     bands: verbs.Bands = None,
+    mask: verbs.Mask = None,
+    mask_values: verbs.MaskValues = None,
+    border_noise: verbs.BorderNoise = None,
+    border_pixels: verbs.BorderPixels = None,
+    doubles: verbs.Doubles = None,
+    speckle: verbs.Speckle = None,
+    window: verbs.Window = None,
     buffer: Annotated[float | None, typer.Option(help="Metres to shrink fields by, against mixed pixels. [0]")] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Fill missing values linearly in time.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Most passes of the training over the series.")] = None,
@@ -147,8 +154,10 @@ def run(
 
     asked = {
         "label": label, "clusters": clusters, "units": units, "start": start, "end": end, "orbit": orbit,
-        "bands": bands and _names(bands), "buffer": buffer, "method": method, "seed": seed, "groups": _groups(group),
+        "bands": bands and verbs.names(bands), "buffer": buffer, "method": method, "seed": seed,
+        "groups": _groups(group),
         "fill": fill or None, "autoencoder": {"dims": dims, "epochs": epochs},
+        **verbs.cleaning(mask, mask_values, border_noise, border_pixels, doubles, speckle, window),
     }  # fmt: skip
     _run(images if len(images) > 1 else images[0], fields, out, read_settings(settings, asked), overwrite, json)
 
@@ -194,7 +203,7 @@ def evaluate(
     from sitscope.folder import RunFolder
     from sitscope.job import evaluate
 
-    asked = _names(methods) if methods else None
+    asked = verbs.names(methods) if methods else None
     with telling() as talk:
         found = evaluate(RunFolder(run), asked, series=series, draws=draws, seed=seed, talk=talk)
     if json:
@@ -208,15 +217,13 @@ def evaluate(
 
 app.command("map")(verbs.map_verb)
 app.command()(verbs.ingest)
+app.command()(verbs.doctor)
+app.command()(verbs.rerun)
 app.command()(verbs.bench)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
-
-
 def _groups(asked: list[str] | None) -> tuple[tuple[str, ...], ...] | None:
-    return tuple(_names(text) for text in asked) if asked else None
+    return tuple(verbs.names(text) for text in asked) if asked else None
 
 
 def _simulate(out: Path, fields: int, seed: int) -> None:
@@ -251,7 +258,7 @@ def main() -> None:
     try:
         app()
     except BadInput as error:
-        _end(f"sitscope: {_as_options(str(error))}", BAD_INPUT)
+        _end(f"sitscope: {as_options(str(error))}", BAD_INPUT)
     except Unfinished as error:
         _end(f"sitscope: {error}", PARTIAL)
     except Exception as error:  # noqa: BLE001 - the last door: whatever else happens is ours to explain
@@ -259,21 +266,6 @@ def main() -> None:
             f"sitscope: unexpected {type(error).__name__}: {error}\nThis is our mistake; sitscope --debug shows where.",
             UNEXPECTED,
         )
-
-
-def _as_options(message: str) -> str:
-    """A remedy as it is typed here: what Python calls units='dB' is --units dB.
-
-    >>> _as_options("Say which: units='dB' or units='linear', bands=['VV', 'VH'], fill=True.")
-    'Say which: --units dB or --units linear, --bands VV,VH, --fill.'
-    """
-    message = re.sub(r"\b(units|orbit)=('[^']*')", r"--\1 \2", message.replace("fill=True", "--fill"))
-    message = re.sub(r"\bbands=\[(.*?)\]", lambda named: f"--bands '{_bare(named[1])}'", message)
-    return re.sub(r"(--\w+) '([^' ]+)'", r"\1 \2", message)  # quotes only where the shell needs them
-
-
-def _bare(names: str) -> str:
-    return names.replace("'", "").replace(", ", ",")
 
 
 def _end(message: str, code: int) -> None:

@@ -1,5 +1,12 @@
 """What can a user do about it? The one error that stands for a user's mistake, not ours."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+T = TypeVar("T")
+
 LONGEST = 2000
 """Characters of a message: names and numbers from a file that somebody spoiled may have millions."""
 
@@ -31,3 +38,41 @@ def _plain(text: str) -> str:
 
 class Unfinished(RuntimeError):
     """Work ended before its end through no fault of what was given; it can go on. The command line exits with 4."""
+
+
+_HEARD: ContextVar[Callable[[BadInput], object] | None] = ContextVar("heard", default=None)
+
+
+def attempt(step: Callable[[], T], otherwise: T) -> T:
+    """A step in whose way a user's mistake may stand: it ends all, unless somebody collects mistakes (`collecting`).
+
+    Whoever computes is thus checked by the very steps that whoever asks for all mistakes at once goes through.
+    """
+    heard = _HEARD.get()
+    if heard is None:
+        return step()
+    try:
+        return step()
+    except BadInput as error:
+        heard(error)
+        return otherwise
+
+
+@contextmanager
+def collecting(heard: Callable[[BadInput], object]) -> Iterator[None]:
+    """Within, mistakes in the way of an `attempt` are told to `heard`, and the work goes on without that step.
+
+    >>> def units() -> str:
+    ...     raise BadInput("units", "neither dB nor linear.")
+    >>> found: list[BadInput] = []
+    >>> with collecting(found.append):
+    ...     attempt(units, "dB")
+    'dB'
+    >>> [str(mistake) for mistake in found]
+    ['units: neither dB nor linear.']
+    """
+    token = _HEARD.set(heard)
+    try:
+        yield
+    finally:
+        _HEARD.reset(token)

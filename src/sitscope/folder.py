@@ -2,8 +2,8 @@
 
 run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
 scores.json, confusion.csv, profiles.parquet (of each method), samples.parquet, series.zarr (the values of the same
-rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, figures/*.png and *.svg, report.html; and
-evaluation.csv where `sitscope evaluate` was asked.
+rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and *.svg, report.html;
+and evaluation.csv where `sitscope evaluate` was asked.
 """
 
 import json
@@ -27,10 +27,12 @@ from sitscope import stored
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
 from sitscope.classes.scores import Scores
-from sitscope.cube.writing import consolidate, write_fields, write_map, write_zarr
+from sitscope.cube.item import write_item
+from sitscope.cube.store import consolidate, write_zarr
+from sitscope.cube.writing import Progress, write_fields
 from sitscope.errors import BadInput
 from sitscope.mapping import ledger
-from sitscope.showing.colours import class_colours, cluster_colours, date_colours
+from sitscope.mapping.products import write_maps
 from sitscope.showing.findings import Findings
 from sitscope.untrusted import content, parsed, printable, require_own
 
@@ -72,11 +74,16 @@ class RunFolder:
             there.get(key) == json.loads(json.dumps(facts[key])) for key in ("settings", "data", "versions")
         )
 
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def finish(self, out: Path) -> None:
-        """Give the folder its name; a run that was there goes."""
+        """Give the folder its name; a run that was there goes, and the marks of what is done, needed until now."""
         if out.exists():
             shutil.rmtree(out)
         os.replace(self.path, out)
+        ledger.clear(out)
 
     def fitted(self) -> Fitted | None:
         """The trained model, where training has ended."""
@@ -173,24 +180,17 @@ class RunFolder:
         """pixels.parquet: means over all pixels of each cluster and class; see `sitscope.mapping.pixels`."""
         profiles.to_parquet(self.path / "pixels.parquet", index=False)
 
-    def write_maps(self, book: Codebook) -> None:
+    def write_maps(self, book: Codebook, progress: Progress | None = None) -> None:
         """In maps/ a GeoTIFF with its QGIS style for each map of atlas.zarr, and the atlas ready for readers."""
-        ledger.clear(self.path)
-        consolidate(self.path / "atlas.zarr")
-        maps = xr.open_zarr(self.path / "atlas.zarr")
-        folder = self.path / "maps"
-        folder.mkdir(exist_ok=True)
-        classes = class_colours(book.classes)
-        write_map(maps["class"], folder / "class.tif", names=_counted(classes), colours=_counted(classes.values()))
-        clusters = [_cluster_name(i, book) for i in range(len(book.centres))]
-        colours = _counted(cluster_colours(len(clusters)))
-        write_map(maps["cluster"], folder / "cluster.tif", names=_counted(clusters), colours=colours)
-        write_map(maps["embedding"], folder / "embedding.tif")
-        days = maps["peak_date"].attrs["dates"]
-        for dim in maps.dim.values.tolist():
-            peak = maps["peak_date"].sel(dim=dim, drop=True)
-            path = folder / f"peak_date_{dim}.tif"
-            write_map(peak, path, names=_counted(days), colours=_counted(date_colours(len(days))))
+        for store in ("atlas.zarr", "importance.zarr"):
+            if (self.path / store).exists():
+                consolidate(self.path / store)
+        with xr.open_zarr(self.path / "atlas.zarr") as maps:
+            write_maps(maps, self.path / "maps", book, progress)
+
+    def write_item(self, model: Path | None = None, dates: np.ndarray | None = None) -> None:
+        """item.json: a STAC item of all that is there, so the last; see `sitscope.cube.item`."""
+        write_item(self.path, model, dates)
 
     def findings(self) -> Findings:
         """All that the figures and the report show, read from the files. Raises BadInput where this is no whole run."""
@@ -239,15 +239,6 @@ def _by_method(profiles: pd.DataFrame, method: str) -> dict[str, pd.DataFrame | 
     """The profiles of the run's method, and the letter's where that is another."""
     letter = profiles[profiles.method == "letter"] if method != "letter" else None
     return {"profiles": profiles[profiles.method == method], "letter": letter}
-
-
-def _cluster_name(i: int, book: Codebook) -> str:
-    return f"{i + 1}: {book.classes[book.assigned[i]] if book.assigned[i] >= 0 else 'no class'}"
-
-
-def _counted(values: Any) -> dict[int, str]:
-    """Code of the map, from 1, to what stands for it."""
-    return dict(enumerate(values, start=1))
 
 
 def _write_json(path: Path, facts: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """How does a folder of images and a file of fields become an explained map? The main job."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from sitscope.cube.sampling import sample
 from sitscope.cube.source import Source, opened
 from sitscope.cube.splitting import split_by_field
 from sitscope.errors import BadInput
-from sitscope.facts import facts
+from sitscope.facts import facts, inputs
 from sitscope.folder import RunFolder
 from sitscope.mapping.drive import in_threads
 from sitscope.mapping.make import make_maps
@@ -57,6 +58,10 @@ def silent(stage: str, done: int, total: int) -> None:
 def require_free(out: str | Path, overwrite: bool = False) -> None:
     """Raise BadInput where the folder already holds something, unless that is a run that may be replaced."""
     out = Path(out)
+    above = next(parent for parent in out.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "is a file" if above.is_file() else "is read-only"
+        raise BadInput("out", f"{out} cannot be made: {above} {why}. Name a folder elsewhere.")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / "run.json").exists():
@@ -74,12 +79,14 @@ def run(
     *,
     overwrite: bool = False,
     talk: Talk = silent,
+    accept: Callable[[dict[str, Any]], object] = lambda known: None,
 ) -> Findings:
     """The letter's whole chain on images and fields, into the folder `out`, with figures and report.
 
     images: whatever `open_cube` reads; fields: whatever `sample` reads. Works in `out` + ".partial", which becomes
     `out` when all is done; started again on the same data and settings after an interruption, it keeps the trained
-    model found there. Raises BadInput for input that cannot be used, and for a folder that is not free.
+    model found there. `accept` is called with what run.json will say before anything is written, and may raise. Raises
+    BadInput for input that cannot be used, and for a folder that is not free.
 
     >>> from sitscope.simulation.scene import simulate
     >>> scene = simulate(fields=60, field_px=6, seed=0)
@@ -99,7 +106,9 @@ def run(
     cells_left(len(series.time), settings.autoencoder)  # what cannot end well is refused before it begins
     require_clusters(settings.clusters or 1, len(train.x))
     require_classes(settings.groups, sorted(set(train.label.values.tolist()) - {""}))
-    folder = RunFolder.begin(out, facts(images, series, test, settings))
+    known = facts(images, series, test, settings) | {"inputs": inputs(source, fields, settings.label, out)}
+    accept(known)
+    folder = RunFolder.begin(out, known)
     fitted = _trained(folder, train, settings, talk)
     with _stage(talk, "clustering"):
         train, test = (s.assign(embedding=(("series", "dim"), fitted.embed(s.x))) for s in (train, test))
@@ -187,7 +196,8 @@ def _map(folder: RunFolder, job: Job, fields: gpd.GeoDataFrame, settings: RunSet
     folder.write_pixel_profiles(pixel_profiles(made, job))
     folder.write_fields(field_table(fields, made, job))
     with _stage(talk, "writing maps"):
-        folder.write_maps(job.book)
+        folder.write_maps(job.book, partial(talk, "writing maps"))
+        folder.write_item()
 
 
 def _trained(folder: RunFolder, train: xr.Dataset, settings: RunSettings, talk: Talk) -> Fitted:
@@ -196,12 +206,16 @@ def _trained(folder: RunFolder, train: xr.Dataset, settings: RunSettings, talk: 
         return there
     rng = np.random.default_rng(settings.seed)
     some = np.sort(rng.permutation(len(train.x))[: settings.train_series])
-    fitted = fit(
-        train.isel(series=some),
-        settings.autoencoder,
-        seed=settings.seed,
-        progress=lambda epoch, epochs, train_loss, validation_loss: talk("training", epoch, epochs),
-    )
+    try:
+        fitted = fit(
+            train.isel(series=some),
+            settings.autoencoder,
+            seed=settings.seed,
+            progress=lambda epoch, epochs, train_loss, validation_loss: talk("training", epoch, epochs),
+        )
+    except BadInput:
+        folder.discard()  # started again, it would end here again
+        raise
     folder.write_model(fitted)
     return fitted
 

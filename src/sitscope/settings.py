@@ -12,7 +12,8 @@ from sitscope.autoencoder.network import Settings
 from sitscope.errors import BadInput
 from sitscope.untrusted import content
 
-READING = {"units", "bands", "start", "end", "orbit"}
+READING = {"units", "bands", "start", "end", "orbit", "mask", "mask_values", "border_noise", "border_pixels"}
+READING |= {"doubles", "speckle", "window"}
 """Settings that are options of `open_cube`."""
 
 MOST_BYTES = 1 << 20
@@ -38,6 +39,20 @@ class RunSettings(BaseModel):
     end: str | None = None
     """Last date used, ISO."""
     orbit: str | None = None
+    mask: str | None = None
+    """Mask of clouds: a band of the images, or a file or glob of its own."""
+    mask_values: tuple[int, ...] | None = None
+    """What in the mask means no measurement; known for SCL and masks of 0 and 1."""
+    border_noise: float | None = None
+    """dB below which dark patches are borders of a radar image."""
+    border_pixels: NonNegativeInt = 0
+    """Pixels that go with borders and patches of nodata."""
+    doubles: Literal["mosaic"] | None = None
+    """Put slices of one pass together; they are refused unless asked."""
+    speckle: Literal["temporal", "boxcar"] | None = None
+    """Filter against speckle: the multi-image filter of Quegan and Yu, or a mean over a window."""
+    window: PositiveInt = 7
+    """Pixels along the side of the filter's window, odd."""
     buffer: NonNegativeFloat = 0.0
     """Metres by which fields shrink, so that mixed pixels at their edges stay out."""
     min_pixels: PositiveInt = 1

@@ -32,6 +32,8 @@ class Mistake:
     """writes images and fields into a folder"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of open_cube, sample and split_by_field, as the command line has them too"""
+    before: bool = True
+    """whether it can be seen before computing"""
 
 
 def good(folder: Path, **stack: Any) -> Files:
@@ -157,11 +159,11 @@ IMAGES = [
         with_extra(lambda folder: write_image(folder / VV, decibels(), tags=DB | {"RELATIVE_ORBIT": "74"})),
     ),
     Mistake(
-        *("different grids", "images", (VV, "500000", "500030", "gdalwarp")),
+        *("different grids", "images", (VV, "500000", "500030", "--like most")),
         with_extra(lambda folder: write_image(folder / VV, decibels(), transform=SHIFTED)),
     ),
     Mistake(
-        *("different reference systems", "images", (VV, "EPSG:32630", "EPSG:32631", "gdalwarp")),
+        *("different reference systems", "images", (VV, "EPSG:32630", "EPSG:32631", "--like most")),
         with_extra(lambda folder: write_image(folder / VV, decibels(), crs="EPSG:32631")),
     ),
     Mistake(

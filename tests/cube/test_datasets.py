@@ -9,7 +9,7 @@ import rioxarray  # noqa: F401 - arrays gain .rio
 import xarray as xr
 
 from sitscope.cube.reading import open_cube
-from sitscope.cube.writing import write_zarr
+from sitscope.cube.store import write_zarr
 from sitscope.errors import BadInput
 from small_scenes import DATES, NORTH, WEST, decibels, write_stack
 

@@ -1,22 +1,28 @@
 """Maps and fields that QGIS, GDAL and xarray open with the right place, colours and names."""
 
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as xml
 
 import geopandas as gpd
+import jsonschema
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import rasterio
 import xarray as xr
 from rasterio.shutil import copy
+from referencing import Registry, Resource
 from rio_cogeo import cog_validate
 
 from sitscope.cube import writing
-from sitscope.cube.writing import write_fields, write_map, write_zarr
+from sitscope.cube.store import write_zarr
+from sitscope.cube.writing import write_fields, write_map
 from small_scenes import NORTH, WEST, four_fields
 
+SCHEMAS = Path(__file__).parents[1] / "schemas"
 NAMES = {1: 'Wheat & <rye> "x"', 2: "Maïs"}
 COLOURS = {1: "#e69f00", 2: "#009e73"}
 
@@ -98,7 +104,7 @@ def test_a_map_of_numbers_keeps_them(tmp_path: Path, bands: int, kind: str, lazy
 def test_large_maps_have_overviews_and_are_written_part_by_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "ROWS", 100)
+    monkeypatch.setattr(writing, "WINDOW_BYTES", 4 * 512 * 512)
     large = classes(1100)
     write_map(large, tmp_path / "class.tif", names=NAMES, colours=COLOURS)
     assert cog_validate(tmp_path / "class.tif", strict=True) == (True, [], [])
@@ -147,6 +153,14 @@ def test_zarr_comes_back_with_values_types_and_reference_system(tmp_path: Path) 
     write_map(back["class"], tmp_path / "class.tif", names=NAMES, colours=COLOURS)
 
 
+def geoparquet_errors(path: Path, **changes: Any) -> list[str]:
+    """What the schema of GeoParquet 1.1 has to say against the file's metadata."""
+    found = json.loads(pq.read_schema(path).metadata[b"geo"]) | changes
+    schema, projjson = (json.loads((SCHEMAS / f"{n}.json").read_text()) for n in ("geoparquet-v1.1.0", "projjson-v0.7"))
+    registry: Any = Registry().with_resource(projjson["$id"], Resource.from_contents(projjson))
+    return [error.message for error in jsonschema.Draft7Validator(schema, registry=registry).iter_errors(found)]
+
+
 def test_fields_come_back_with_the_box_around_each(tmp_path: Path) -> None:
     write_fields(four_fields(), tmp_path / "fields.parquet")
     back = gpd.read_parquet(tmp_path / "fields.parquet")
@@ -154,3 +168,9 @@ def test_fields_come_back_with_the_box_around_each(tmp_path: Path) -> None:
     schema = pq.read_schema(tmp_path / "fields.parquet")
     assert "bbox" in schema.names
     assert b'"version": "1.1.0"' in schema.metadata[b"geo"]
+    assert geoparquet_errors(tmp_path / "fields.parquet") == []
+    geo = json.loads(schema.metadata[b"geo"])["columns"]["geometry"]
+    assert geo["covering"]["bbox"]["xmin"] == ["bbox", "xmin"]
+    assert geo["crs"]["id"] == {"authority": "EPSG", "code": 32630}
+    assert geoparquet_errors(tmp_path / "fields.parquet", columns={"geometry": geo | {"encoding": "WKT"}})
+    assert geoparquet_errors(tmp_path / "fields.parquet", columns={"geometry": geo | {"crs": {"type": "nowhere"}}})

@@ -147,3 +147,18 @@ def test_overview_holds_the_signed_importance_of_every_class(findings: Findings)
     np.testing.assert_allclose(np.asarray(mesh.get_array())[13], importance(findings, "Pepper", 2))
     low, high = mesh.get_clim()
     assert low == -high
+
+
+def test_a_date_is_hollow_for_the_class_whose_series_are_filled(findings: Findings) -> None:
+    table = findings.profiles.assign(filled=0.0)
+    dates = np.sort(table["date"].unique())
+    table.loc[(table["class"] == "Cotton") & (table["date"] == dates[5]), "filled"] = 0.6
+    table.loc[(table["class"] == "Pepper") & (table["date"] == dates[7]), "filled"] = 0.5  # half is not more than half
+    figure = profile_figure(table, CROPS, "VV", missing=np.ones(len(dates)))  # the class's own share decides
+    white = [np.flatnonzero((points(figure, 0, i).get_facecolors()[:, :3] > 0.99).all(axis=1)) for i in range(3)]
+    assert [places.tolist() for places in white] == [[5], [], []]
+    overview = overview_figure(table, CROPS)
+    circles = [c for axes in overview.axes for c in axes.collections if c.get_gid() == "hollow"]
+    assert len(circles) == table["dim"].nunique()
+    for each in circles:
+        np.testing.assert_allclose(each.get_offsets(), [[mdates.date2num(dates[5]), 0]])

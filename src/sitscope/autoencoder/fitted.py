@@ -16,7 +16,8 @@ from torch import Tensor
 
 from sitscope.attribution.fast import compiled
 from sitscope.attribution.gradslam import grad_slam
-from sitscope.attribution.path import path
+from sitscope.attribution.path import integrated, path
+from sitscope.attribution.targets import dimensions
 from sitscope.autoencoder.network import Autoencoder, Settings, as_tensor, scaled
 from sitscope.autoencoder.storing import SCHEMA, read_model
 from sitscope.errors import BadInput
@@ -106,7 +107,12 @@ class Fitted:
         of `sitscope.attribution.path.path`, such as `nodes`.
         """
         (start,) = next(self._scaled((self.curve if reference is None else np.asarray(reference))[None]))
-        parts = [path(self.network.encoder, z, start, **options).importance.cpu().numpy() for z in self._scaled(x)]
+        encoder = self.network.encoder
+        if options.keys() == {"nodes"} and options["nodes"]:  # nothing to choose, so nobody asks what they miss
+            found = (integrated(encoder, z, start.expand_as(z), dimensions, options["nodes"]) for z in self._scaled(x))
+        else:
+            found = (path(encoder, z, start, **options).importance for z in self._scaled(x))
+        parts = [importance.cpu().numpy() for importance in found]
         shape = (0, self.settings.dims, len(self.bands), len(self.dates))
         return np.concatenate(parts) if parts else np.empty(shape, np.float32)
 

@@ -57,7 +57,7 @@ def fit(
     x = _values(series)
     groups = np.asarray(series.field) if hasattr(series, "field") else np.full(len(x), -1)
     held = _held_out(groups, settings.validation, seed)
-    mean, std = _scaling(x[~held], tuple(map(str, np.asarray(series.band))))
+    mean, std = scaling(x[~held], tuple(map(str, np.asarray(series.band))))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Autoencoder(x.shape[1], x.shape[2], settings).to(device)
@@ -158,10 +158,10 @@ def _held_out(field: Shaped[np.ndarray, " n"], share: float, seed: int) -> Bool[
     return chosen[group]
 
 
-def _scaling(
+def scaling(
     x: Float32[np.ndarray, "n c t"], bands: tuple[str, ...]
 ) -> tuple[Float32[np.ndarray, " c"], Float32[np.ndarray, " c"]]:
-    """Mean and standard deviation of each band over series and dates."""
+    """Mean and standard deviation of each band over series and dates; BadInput for a band that never varies."""
     mean, std = x.mean(axis=(0, 2), dtype=np.float64), x.std(axis=(0, 2), dtype=np.float64)
     for band, value, spread in zip(bands, mean, std, strict=True):
         if not spread > 1e-6 * max(1.0, abs(value)):

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,10 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from sitscope.cube import names
-from sitscope.cube.grid import Grid, one_grid
+from sitscope.cube.grid import Grid, by_grid, one_grid
 from sitscope.cube.guarded import open_guarded
-from sitscope.cube.layers import twice
 from sitscope.cube.names import few
-from sitscope.errors import BadInput
+from sitscope.errors import BadInput, attempt
 
 TIME = ("time", "t", "date", "datetime", "acquisition_time")
 BAND = ("band", "bands", "variable", "polarization", "polarisation", "pol")
@@ -30,9 +30,12 @@ NODATA_KEYS = ("nodata", "_FillValue", "missing_value")
 def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
     """One lazy (time, y, x) array per band from NetCDF files or Zarr stores."""
     if len(paths) == 1:
-        return open_object(_opened(paths[0]), bands)
-    pieces = {path: open_object(_opened(path), bands) for path in paths}
-    one_grid((Path(path).name, Grid.of(next(iter(piece.values())))) for path, piece in pieces.items())
+        return _opened_file(paths[0], bands)
+    read = {path: attempt(partial(_opened_file, path, bands), None) for path in paths}
+    pieces = {path: piece for path, piece in read.items() if piece} or {paths[0]: _opened_file(paths[0], bands)}
+    grids = [(path, Grid.of(next(iter(piece.values())))) for path, piece in pieces.items()]
+    attempt(lambda: one_grid((Path(path).name, grid) for path, grid in grids), grids[0][1])
+    pieces = {path: pieces[path] for path in by_grid(grids)[0][1]}
     first = next(iter(next(iter(pieces.values())).values()))
     joined = {}
     for band in dict.fromkeys(band for piece in pieces.values() for band in piece):
@@ -40,6 +43,16 @@ def open_files(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, x
         chunked = [member.chunk() for member in members]  # or joining would read them all
         joined[band] = _in_time(xr.concat(chunked, "time", combine_attrs="override"), band)
     return joined
+
+
+def open_files_by_grid(paths: Sequence[str], bands: Sequence[str] | None) -> list[dict[str, xr.DataArray]]:
+    """The same for each of the grids that the files lie on, that of most files first."""
+    grids = ((path, Grid.of(next(iter(_opened_file(path, bands).values())))) for path in paths)
+    return [open_files(members, bands) for _, members in by_grid(grids)]
+
+
+def _opened_file(path: str, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
+    return open_object(_opened(path), bands)
 
 
 def _opened(path: str) -> xr.Dataset:
@@ -146,7 +159,9 @@ def _centred(dataset: xr.Dataset) -> xr.Dataset:
 
 def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
     """A variable's bands; none where it has no dates, rows and columns: masks, angles, grid mappings."""
-    if not {"time", "y", "x"} <= set(array.dims) or array.dtype.kind not in "fiu":
+    if not {"time", "y", "x"} <= set(array.dims) or array.dtype.kind not in "fiub":
+        return []
+    if array.attrs.get("standard_name") == "number_of_observations":  # how many images a composite is made of
         return []
     extra = [dim for dim in array.dims if dim not in ("time", "band", "y", "x")]
     if any(array.sizes[dim] > 1 for dim in extra):
@@ -217,7 +232,7 @@ def _on_grid(part: xr.DataArray, crs: CRS) -> xr.DataArray:
 
 
 def _in_time(part: xr.DataArray, band: str) -> xr.DataArray:
-    """Dates sorted, each once."""
+    """Dates sorted."""
     if "time" not in part.coords or part.time.dtype.kind != "M" or not part.time.size or part.time.isnull().any():
         found = few(part.time.values[:3]) if "time" in part.coords else "no coordinate"
         raise BadInput("images", f"time holds no dates but {found}. Give it dates, in CF's or in numpy's way.")
@@ -225,8 +240,4 @@ def _in_time(part: xr.DataArray, band: str) -> xr.DataArray:
     part = part.assign_coords(time=times)
     if (np.diff(times) < np.timedelta64(0)).any():
         part = part.isel(time=np.argsort(times, kind="stable"))
-    same = np.flatnonzero(np.diff(part.time.values) == np.timedelta64(0))
-    if same.size:
-        first = int(same[0])
-        raise BadInput("images", twice(band, part.time.values[first], f"position {first}", f"position {first + 1}"))
     return part

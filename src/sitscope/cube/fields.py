@@ -1,5 +1,6 @@
 """Which pixels of the cube lie in which field?"""
 
+import hashlib
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,37 +26,63 @@ LONGEST_LABEL = 200
 def read_fields(fields: Fields, label: str, grid: Grid) -> tuple[gpd.GeoSeries, list[str]]:
     """Shapes in the cube's reference system and their labels ("" = none), in the file's order; or BadInput."""
     frame = _given(fields)
-    others = [column for column in frame.columns if column != frame.geometry.name]
-    if label not in others:
-        raise BadInput("label", f"the fields have no column {label!r}, only: {few(others, 20)}. Name one of them.")
-    if others.count(label) > 1:
-        raise BadInput("label", f"the fields have {others.count(label)} columns {label!r}. Rename all but one.")
-    here = _placed(frame, grid)
-    _refuse_apart(frame, here, grid)
-    return here, [_text(value) for value in frame[label]]
+    labels = labels_of(frame, label)
+    here = placed(frame, grid)
+    refuse_apart(frame, here, grid)
+    return here, labels
 
 
 def read_shapes(fields: Fields, grid: Grid) -> gpd.GeoDataFrame:
     """Fields in the cube's reference system with whatever columns they have, in the file's order; or BadInput."""
     frame = _given(fields)
-    here = _placed(frame, grid)
-    _refuse_apart(frame, here, grid)
+    here = placed(frame, grid)
+    refuse_apart(frame, here, grid)
     return frame.set_geometry(here).reset_index(drop=True)
 
 
+def fingerprint(fields: Fields, label: str) -> str:
+    """SHA-256 of reference system, shapes and labels: of what a file says, whatever its bytes. Raises as the others."""
+    frame = _given(fields)
+    digest = hashlib.sha256(frame.crs.to_wkt().encode())
+    labels = frame[label] if label in frame.columns else [None] * len(frame)
+    for shape, value in zip(frame.geometry.to_wkb(), labels, strict=True):
+        digest.update((shape or b"none") + _text(value).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def labels_of(frame: gpd.GeoDataFrame, label: str) -> list[str]:
+    """The label of each field, "" where it has none; BadInput where there is no such column."""
+    others = [column for column in frame.columns if column != frame.geometry.name]
+    if label not in others:
+        raise BadInput("label", f"the fields have no column {label!r}, only: {few(others, 20)}. Name one of them.")
+    if others.count(label) > 1:
+        raise BadInput("label", f"the fields have {others.count(label)} columns {label!r}. Rename all but one.")
+    return [_text(value) for value in frame[label]]
+
+
 def _given(fields: Fields) -> gpd.GeoDataFrame:
-    """The fields of a vector file, or as given; BadInput where there are none, or nobody knows where."""
+    frame = given_fields(fields)
+    refuse_nowhere(frame)
+    return frame
+
+
+def given_fields(fields: Fields) -> gpd.GeoDataFrame:
+    """The fields of a vector file, or as given; BadInput where there are none."""
     frame = fields if isinstance(fields, gpd.GeoDataFrame) else read_vector(fields)
     if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
         found = f"{len(frame)} rows with the columns {few(frame.columns, 20)}"
         raise BadInput("fields", f"there is no field in it, but {found}. Give polygons, each with its class.")
-    if frame.crs is None:
-        remedy = "Write it into the file (ogr2ogr -a_srs EPSG:....), or say it in Python: fields.set_crs('EPSG:....')."
-        raise BadInput("fields", f"the fields have no coordinate reference system. {remedy}")
     return frame
 
 
-def _placed(frame: gpd.GeoDataFrame, grid: Grid) -> gpd.GeoSeries:
+def refuse_nowhere(frame: gpd.GeoDataFrame) -> None:
+    """BadInput where nobody knows where the fields lie."""
+    if frame.crs is None:
+        remedy = "Write it into the file (ogr2ogr -a_srs EPSG:....), or say it in Python: fields.set_crs('EPSG:....')."
+        raise BadInput("fields", f"the fields have no coordinate reference system. {remedy}")
+
+
+def placed(frame: gpd.GeoDataFrame, grid: Grid) -> gpd.GeoSeries:
     """The shapes in the cube's reference system; those that have no place there, nowhere finite, are missing."""
     try:
         here = frame.geometry.to_crs(grid.crs)
@@ -76,7 +103,7 @@ def _text(value: Any) -> str:
     return printable(str(int(value) if whole else value))[:LONGEST_LABEL]
 
 
-def _refuse_apart(original: gpd.GeoDataFrame, here: gpd.GeoSeries, grid: Grid) -> None:
+def refuse_apart(original: gpd.GeoDataFrame, here: gpd.GeoSeries, grid: Grid) -> None:
     west, south, east, north = grid.bounds
     bounds = here.total_bounds
     if np.isfinite(bounds).all() and bounds[0] < east and bounds[2] > west and bounds[1] < north and bounds[3] > south:

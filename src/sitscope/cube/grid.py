@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyproj
@@ -12,6 +13,8 @@ from rasterio.crs import CRS
 
 from sitscope.cube.names import few
 from sitscope.errors import BadInput
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,24 +77,22 @@ def name(crs: CRS | pyproj.CRS) -> str:
 
 def one_grid(images: Iterable[tuple[str, Grid]]) -> Grid:
     """The grid that all images share; BadInput with both grids and the first offender where they do not."""
-    grids: list[tuple[Grid, list[str]]] = []
-    for image, grid in images:
-        _place(grids, grid).append(image)
-    grids.sort(key=lambda each: -len(each[1]))
+    grids = by_grid(images)
     if len(grids) > 1:
         (most, usual), (other, odd) = grids[0], grids[1]
         what = "coordinate reference systems" if most.crs != other.crs else "grids"
         raise BadInput(
             "images",
             f"the images lie on different {what}: {usual[0]} on {most}, but {few(odd, 2)} on {other}. "
-            "Bring all to one grid (gdalwarp -t_srs -te -tr), or leave the others out.",
+            "Bring all to one (sitscope ingest --like most; in Python grid={'like': 'most'}), or leave the others out.",
         )
     return grids[0][0]
 
 
-def _place(grids: list[tuple[Grid, list[str]]], grid: Grid) -> list[str]:
-    for known, images in grids:
-        if known.same(grid):
-            return images
-    grids.append((grid, []))
-    return grids[-1][1]
+def by_grid(images: Iterable[tuple[T, Grid]]) -> list[tuple[Grid, list[T]]]:
+    """The images on each grid, that of most images first."""
+    grids: list[tuple[Grid, list[T]]] = []
+    for image, grid in images:
+        members = next((members for known, members in grids if known.same(grid)), None)
+        grids.append((grid, [image])) if members is None else members.append(image)
+    return sorted(grids, key=lambda each: -len(each[1]))

@@ -1,10 +1,9 @@
 """Which layer of which GeoTIFF holds which band of which date?"""
 
-import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,10 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from sitscope.cube import names
-from sitscope.cube.grid import Grid, one_grid
-from sitscope.cube.guarded import MOST_ALONG
+from sitscope.cube.grid import Grid, by_grid, one_grid
 from sitscope.cube.names import few
-from sitscope.cube.pictures import picture
-from sitscope.errors import BadInput
-from sitscope.untrusted import require_memory
+from sitscope.cube.pictures import block_of, picture, require_measured
+from sitscope.errors import BadInput, attempt
 
 
 @dataclass(frozen=True)
@@ -46,43 +43,68 @@ class Layer:
     """the stored number times the first plus the second is the value"""
 
 
+@dataclass(frozen=True)
+class File:
+    """One file, of which only the header was read."""
+
+    path: str
+    """where it lies"""
+    grid: Grid
+    """where its pixels lie"""
+    layers: list[Layer]
+    """what it holds"""
+    block: tuple[int, int]
+    """rows and columns of the blocks it is stored in"""
+
+
 def open_tiffs(paths: Sequence[str], bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
-    """One lazy (time, y, x) array per band, each with its own dates, from GeoTIFFs of any layout."""
-    grids, layers, blocks = [], [], set()
-    for path in paths:
-        grid, found, block = _read_tags(path, bands)
-        grids.append((Path(path).name, grid))
-        layers += found
-        blocks.add(block)
-    grid = one_grid(grids)
-    block = (max(rows for rows, _ in blocks), max(columns for _, columns in blocks))
-    _refuse_undated(layers)
-    return {band: _stacked(band, members, grid, block) for band, members in _by_band(layers).items()}
+    """One lazy (time, y, x) array per band, each with its own dates, from GeoTIFFs of any layout on one grid."""
+    files = _read_all(paths, bands)
+    attempt(lambda: one_grid((Path(file.path).name, file.grid) for file in files), files[0].grid)
+    return _stacks(by_grid((file, file.grid) for file in files)[0][1])
 
 
-def _read_tags(path: str, bands: Sequence[str] | None) -> tuple[Grid, list[Layer], tuple[int, int]]:
-    """The grid of a file, its layers, and the rows and columns of the blocks it is stored in."""
+def open_by_grid(paths: Sequence[str], bands: Sequence[str] | None) -> list[dict[str, xr.DataArray]]:
+    """The same for each of the grids that the GeoTIFFs lie on, that of most files first."""
+    return [_stacks(members) for _, members in by_grid((file, file.grid) for file in _read_all(paths, bands))]
+
+
+def _read_all(paths: Sequence[str], bands: Sequence[str] | None) -> list[File]:
+    files = [file for path in paths if (file := attempt(partial(_read_tags, path, bands), None))]
+    return files or [_read_tags(paths[0], bands)]  # where none can be read, the first says why
+
+
+def _stacks(files: Sequence[File]) -> dict[str, xr.DataArray]:
+    layers = [layer for file in files for layer in file.layers]
+    block = (max(file.block[0] for file in files), max(file.block[1] for file in files))
+    attempt(lambda: _refuse_undated(layers), None)
+    dated = [layer for layer in layers if layer.time is not None]
+    if not dated:
+        _refuse_undated(layers)
+    return {band: _stacked(band, members, files[0].grid, block) for band, members in _by_band(dated).items()}
+
+
+def grid_of(path: str) -> Grid:
+    """The grid of one file."""
+    return _read_tags(path, None, tags=False).grid
+
+
+def _read_tags(path: str, bands: Sequence[str] | None, *, tags: bool = True) -> File:
+    """What the header of a file says; its layers only where its tags are asked for."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words below
             with picture(path) as source:
                 grid = _grid(source)
-                layers = [_layer(source, index) for index in source.indexes]
-                block = _block(source)
+                layers = [_layer(source, index) for index in source.indexes] if tags else []
+                block = block_of(source)
     except BadInput:
         raise
     except Exception as error:  # noqa: BLE001 - GDAL, PROJ and tags of unknown letters each have their own
         raise BadInput("images", _unreadable(path, error)) from None
-    return grid, _named(layers, bands), block
-
-
-def _block(source: rasterio.DatasetReader) -> tuple[int, int]:
-    """Rows and columns of a block of the file; BadInput where no memory holds one."""
-    rows, columns = source.block_shapes[0]
-    pixel = sum(np.dtype(dtype).itemsize for dtype in source.dtypes)
-    what = f"a single block of {source.name}, {rows} x {columns} pixels,"
-    require_memory(rows * columns * pixel, "images", what, "Write it in tiles: gdal_translate -co TILED=YES.")
-    return int(rows), int(columns)
+    unnamed = [replace(layer, band=layer.band or f"layer {layer.index}") for layer in layers]
+    named = attempt(lambda: _named(layers, bands), unnamed) if tags else []
+    return File(path, grid, named, block)
 
 
 def _unreadable(path: str, error: Exception) -> str:
@@ -101,13 +123,7 @@ def _grid(source: rasterio.DatasetReader) -> Grid:
     if np.dtype(source.dtypes[0]).kind == "c":
         remedy = "Give calibrated backscatter, sigma0 or gamma0."
         raise BadInput("images", f"{source.name} holds complex numbers, as single-look products do. {remedy}")
-    if not all(map(math.isfinite, source.transform)) or not source.transform.a or not source.transform.e:
-        raise BadInput("images", f"{source.name} has no place: its transform is {tuple(source.transform)[:6]}.")
-    if max(source.height, source.width) > MOST_ALONG:
-        remedy = f"{MOST_ALONG:,} along an axis are the most. Cut it to parts with gdalwarp -te."
-        raise BadInput("images", f"{source.name} has {source.height} x {source.width} pixels. {remedy}")
-    if not np.isfinite([source.scales, source.offsets]).all():
-        raise BadInput("images", f"{source.name} has a scale or an offset that is no number. Correct it: gdal_edit.")
+    require_measured(source)
     return Grid(source.crs, source.transform, source.height, source.width)
 
 
@@ -120,7 +136,7 @@ def _layer(source: rasterio.DatasetReader, index: int) -> Layer:
         path=source.name,
         index=index,
         band=names.band_name(names.band_in_description(description) or names.band_in_name(stem)),
-        time=_agreed(here, names.date_in(stem), source.name),
+        time=attempt(partial(_agreed, here, names.date_in(stem), source.name), here),
         units=source.units[index - 1] or names.tag(tags, ("units", "unit")) or names.suffix_units(description),
         orbit=names.orbit_of(tags, stem),
         nodata=source.nodatavals[index - 1],
@@ -170,21 +186,11 @@ def _refuse_undated(layers: Iterable[Layer]) -> None:
 
 
 def _by_band(layers: Iterable[Layer]) -> dict[str, list[Layer]]:
-    """Layers in order of time, grouped by band; no date twice."""
+    """Layers in order of time, grouped by band."""
     bands: dict[str, list[Layer]] = {}
     for layer in sorted(layers, key=lambda each: (each.time, each.path)):
         bands.setdefault(layer.band or "", []).append(layer)
-    for band, members in bands.items():
-        for one, other in pairwise(members):
-            if one.time == other.time:
-                raise BadInput("images", twice(band, one.time, Path(one.path).name, Path(other.path).name))
     return bands
-
-
-def twice(band: str, time: np.datetime64 | None, one: str, other: str) -> str:
-    """What is said of two images of one band and date."""
-    when = "" if time is None else names.iso(time)
-    return f"two images of band {band} have the date {when}: {one} and {other}. Keep one of them, or mosaic the two."
 
 
 def _stacked(band: str, layers: list[Layer], grid: Grid, block: tuple[int, int]) -> xr.DataArray:
@@ -193,6 +199,7 @@ def _stacked(band: str, layers: list[Layer], grid: Grid, block: tuple[int, int])
         "time": np.array([layer.time for layer in layers], "datetime64[ns]"),
         "relative_orbit": ("time", np.array([relative for relative, _ in orbits], dtype=object)),
         "direction": ("time", np.array([direction for _, direction in orbits], dtype=object)),
+        "named": ("time", np.array([Path(layer.path).name for layer in layers], dtype=object)),
     }
     stack = indexing.LazilyIndexedArray(Stack(tuple(layers), (grid.height, grid.width)))
     variable = xr.Variable(("time", "y", "x"), stack, {"units": sorted({layer.units for layer in layers})})

@@ -1,6 +1,7 @@
 """How is a function of series applied to every pixel of a cube of any size?"""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,8 @@ def over_pixels(
     """
     sizes = {"output": outputs} if isinstance(outputs, int) else dict(outputs)
     assert np.dtype(dtype).kind == "f" or not np.isnan(missing), "whole numbers have no NaN: give missing"
-
-    def block(values: Shaped[np.ndarray, "h w c t"]) -> Shaped[np.ndarray, "h w ..."]:
-        return _over_block(fn, values, tuple(sizes.values()), np.dtype(dtype), missing)
-
+    # a part of a function and not one of its own: workers in other processes must find it by name
+    block = partial(_over_block, fn=fn, shape=tuple(sizes.values()), dtype=np.dtype(dtype), missing=missing)
     whole = cube.chunk({"time": -1, "band": -1}) if cube.chunks else cube
     along = [name for name in cube.coords if {"time", "band"} & set(cube[name].dims)]
     # an axis of the result may be called time and have another size than the cube's
@@ -64,7 +63,7 @@ def over_pixels(
 
 
 def _over_block(
-    fn: Function, values: Shaped[np.ndarray, "h w c t"], shape: tuple[int, ...], dtype: np.dtype, missing: float | int
+    values: Shaped[np.ndarray, "h w c t"], fn: Function, shape: tuple[int, ...], dtype: np.dtype, missing: float | int
 ) -> Shaped[np.ndarray, "h w ..."]:
     """One block, whatever its rows and columns."""
     out = np.full((values.shape[0] * values.shape[1], *shape), missing, dtype)

@@ -4,18 +4,21 @@ GDAL looks at what a file holds, not at its name: a .tif may be a page of XML th
 choose the reader here, and a virtual image (.vrt) is opened only where all that it names lies beneath its own folder.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
+import numpy as np
 import rasterio
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from sitscope.cube.guarded import MOST_ALONG
 from sitscope.errors import BadInput
-from sitscope.untrusted import content
+from sitscope.untrusted import content, require_memory
 
 MAGIC = {
     "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
@@ -62,6 +65,26 @@ def driver_of(path: Path) -> str:
         return "ENVI"
     remedy = "Copy it again, or leave it out."
     raise BadInput("images", f"{path} cannot be read as an image: it does not begin like one. {remedy}")
+
+
+def block_of(source: rasterio.DatasetReader) -> tuple[int, int]:
+    """Rows and columns of a block of the file; BadInput where no memory holds one."""
+    rows, columns = source.block_shapes[0]
+    pixel = sum(np.dtype(dtype).itemsize for dtype in source.dtypes)
+    what = f"a single block of {source.name}, {rows} x {columns} pixels,"
+    require_memory(rows * columns * pixel, "images", what, "Write it in tiles: gdal_translate -co TILED=YES.")
+    return int(rows), int(columns)
+
+
+def require_measured(source: rasterio.DatasetReader) -> None:
+    """BadInput where place, size or scale of an image are none that a scene can have."""
+    if not all(map(math.isfinite, source.transform)) or not source.transform.a or not source.transform.e:
+        raise BadInput("images", f"{source.name} has no place: its transform is {tuple(source.transform)[:6]}.")
+    if max(source.height, source.width) > MOST_ALONG:
+        remedy = f"{MOST_ALONG:,} along an axis are the most. Cut it to parts with gdalwarp -te."
+        raise BadInput("images", f"{source.name} has {source.height} x {source.width} pixels. {remedy}")
+    if not np.isfinite([source.scales, source.offsets]).all():
+        raise BadInput("images", f"{source.name} has a scale or an offset that is no number. Correct it: gdal_edit.")
 
 
 def _require_local(path: Path, home: Path, depth: int) -> None:

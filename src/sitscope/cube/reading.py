@@ -3,18 +3,21 @@
 import glob
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
 
-from sitscope.cube import orbits
+from sitscope.cube import catalog, cleaning, doubles, masks, orbits, together
 from sitscope.cube import units as unit
-from sitscope.cube.datasets import open_files, open_object
-from sitscope.cube.layers import open_tiffs
+from sitscope.cube.datasets import open_files, open_files_by_grid, open_object
+from sitscope.cube.layers import open_by_grid, open_tiffs
 from sitscope.cube.names import few, iso, parsed, radar_band
-from sitscope.errors import BadInput
+from sitscope.cube.regrid import onto_one
+from sitscope.errors import BadInput, attempt
 
 SUFFIXES = {
     "GeoTIFF": (".tif", ".tiff", ".vrt", ".jp2", ".img"),
@@ -26,7 +29,7 @@ ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata", ".zarray")
 BLOCK_BYTES = 64 * 2**20
 """A block of the cube: whole in time, small in space, and several fit into memory at once."""
 
-Images = str | Path | Sequence[str | Path] | xr.DataArray | xr.Dataset
+Images = str | Path | Iterable[Any] | Mapping[str, Any] | xr.DataArray | xr.Dataset
 
 
 def open_cube(
@@ -37,17 +40,22 @@ def open_cube(
     start: str | None = None,
     end: str | None = None,
     orbit: str | None = None,
+    grid: Mapping[str, Any] | None = None,
     chunks: int | Mapping[str, int] | None = None,
+    **clean: Unpack[cleaning.Options],
 ) -> xr.DataArray:
     """Open images of any usual layout as one lazy cube.
 
     Args:
-        images: a folder, a glob, a file, a list of files (GeoTIFF, NetCDF, Zarr) or an xarray object.
+        images: a folder, a glob, a file, a list of files (GeoTIFF, NetCDF, Zarr), an xarray object; or STAC: a
+            JSON file of items, a search, pystac's items (`sitscope.cube.catalog`; needs sitscope[stac]).
         units: "dB" or "linear" for radar bands whose tags and attributes do not say; it overrides them.
         bands: those to take, in this order; or the names of layers that have none.
         start, end: ISO dates, both included.
         orbit: relative orbit, direction or group to take where images of several lie together.
+        grid: brings images of several grids onto one: crs, resolution, bbox in degrees, like (`sitscope.cube.regrid`).
         chunks: pixels along y and x of the blocks in which the cube is computed.
+        clean: mask, mask_values, border_noise, border_pixels, doubles, speckle, window: see `cleaning.Options`.
 
     Returns:
         (time, band, y, x) float32 in dB for VV, VH, HH, HV (linear power becomes 10 log10 of it) and as it is for any
@@ -56,7 +64,8 @@ def open_cube(
 
     Raises:
         BadInput: no or unreadable images, dates or bands that are missing or double, different grids, no reference
-            system, unknown or contradicted units, mixed orbits, nothing between start and end.
+            system, unknown or contradicted units, mixed orbits, two images of one pass, nothing between start and
+            end, a mask that is not there or does not fit.
 
     >>> times = np.array(["2017-01-03", "2017-01-09"], "datetime64[ns]")
     >>> coords = {"time": times, "y": [15.0, 5.0], "x": [5.0, 15.0, 25.0]}
@@ -65,8 +74,9 @@ def open_cube(
     >>> cube.dims, float(cube[0, 0, 0, 0]), cube.attrs["units"]
     (('time', 'band', 'y', 'x'), -10.0, 'dB')
     """
-    taken, known = open_bands(images, units, bands, start, end, orbit)
-    return as_cube(taken, known, chunks)
+    how = cleaning.cleaning(clean)
+    taken, known, mask = open_bands(images, units, bands, start, end, orbit, grid, how)
+    return as_cube(taken, known, chunks, how, mask)
 
 
 def open_bands(
@@ -76,23 +86,63 @@ def open_bands(
     start: str | None,
     end: str | None,
     orbit: str | None,
-) -> tuple[dict[str, xr.DataArray], dict[str, str]]:
-    """The options of `open_cube` -> one lazy (time, y, x) array per band, as stored; and what units each is in."""
-    opened = _opened(images, bands)
-    taken = {band: _between(_orbit(array, orbit), start, end) for band, array in _chosen(opened, bands).items()}
-    _refuse_gaps(taken)
+    grid: Mapping[str, Any] | None = None,
+    how: cleaning.Cleaning = cleaning.NOTHING,
+) -> tuple[dict[str, xr.DataArray], dict[str, str], xr.DataArray | None]:
+    """The options of `open_cube` -> one lazy (time, y, x) array per band, as stored; its units; and the mask."""
+    opened = _opened(images, bands, grid, units)
+    mask = None if how.mask is None else attempt(partial(_mask, opened, how.mask, grid), None)
+    opened = {band: array for band, array in opened.items() if array.dtype.kind != "b" and array is not mask}
+    _refuse_none(opened)
+    chosen = attempt(partial(_chosen, opened, bands), opened)
+    taken = {band: _dated(array, orbit, start, end) for band, array in chosen.items()}
+    taken = attempt(partial(together.require_every, taken), together.shared(taken))
+    band, first = next(iter(taken.items()))
+    if how.doubles is None:
+        attempt(partial(doubles.refuse_doubles, first, band), None)
     for radar in [band for band in taken if radar_band(band)][:1]:  # all have the same dates
-        orbits.refuse_mixed(taken[radar])
-    return taken, unit.known_units(taken, units)
+        attempt(partial(orbits.refuse_mixed, taken[radar]), None)
+    known = attempt(partial(unit.known_units, taken, units), {b: "dB" if radar_band(b) else "1" for b in taken})
+    attempt(partial(cleaning.refuse_without_radar, how, known), None)
+    if mask is None or how.mask is None:
+        return taken, known, None
+    return taken, known, attempt(partial(masks.fitted_mask, mask, first, how.mask), None)
 
 
-def _opened(images: Images, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
-    """One (time, y, x) array per band, each with its own dates."""
+def _refuse_none(opened: Mapping[str, xr.DataArray]) -> None:
+    if not opened:
+        raise BadInput("images", "there is nothing but masks of true and false. Give the images too.")
+
+
+def _mask(opened: Mapping[str, xr.DataArray], name: str, grid: Mapping[str, Any] | None) -> xr.DataArray:
+    """The band of this name, or the one band of the files that the name means."""
+    if name in opened:
+        return opened[name]
+    if not (Path(name).exists() or glob.has_magic(name)):
+        raise BadInput("mask", f"{name!r} is neither a file nor among the bands: {few(opened, 20)}. Name one of these.")
+    found = _opened(name, None, grid, None)
+    if len(found) > 1:
+        raise BadInput("mask", f"{name} holds {len(found)} bands: {few(found, 20)}. Give a file with the mask alone.")
+    return next(iter(found.values()))
+
+
+def _opened(
+    images: Images, bands: Sequence[str] | None, grid: Mapping[str, Any] | None, units: str | None
+) -> dict[str, xr.DataArray]:
+    """One (time, y, x) array per band, each with its own dates, all on one grid."""
     if isinstance(images, (xr.DataArray, xr.Dataset)):
-        found = open_object(images, bands)
+        pieces = [open_object(images, bands)]
+    elif catalog.meant(images):
+        from sitscope.cube.stac import open_items  # an extra
+
+        pieces = open_items(images, bands, several=grid is not None)
     else:
-        kind, paths = files(images)
-        found = open_tiffs(paths, bands) if kind == "GeoTIFF" else open_files(paths, bands)
+        kind, paths = files(images)  # type: ignore[arg-type]
+        if grid is None:
+            pieces = [open_tiffs(paths, bands) if kind == "GeoTIFF" else open_files(paths, bands)]
+        else:
+            pieces = open_by_grid(paths, bands) if kind == "GeoTIFF" else open_files_by_grid(paths, bands)
+    found = pieces[0] if grid is None else onto_one(pieces, grid, units)
     return {band: orbits.labelled(array) for band, array in found.items()}
 
 
@@ -160,8 +210,10 @@ def _chosen(opened: dict[str, xr.DataArray], bands: Sequence[str] | None) -> dic
     return {band: opened[band] for band in wanted}
 
 
-def _orbit(array: xr.DataArray, orbit: str | None) -> xr.DataArray:
-    return array if orbit is None else orbits.select_orbit(array, orbit)
+def _dated(array: xr.DataArray, orbit: str | None, start: str | None, end: str | None) -> xr.DataArray:
+    """The dates of the orbit that lie between start and end."""
+    own = array if orbit is None else attempt(partial(orbits.select_orbit, array, orbit), array)
+    return attempt(partial(_between, own, start, end), own)
 
 
 def _between(array: xr.DataArray, start: str | None, end: str | None) -> xr.DataArray:
@@ -178,22 +230,12 @@ def _between(array: xr.DataArray, start: str | None, end: str | None) -> xr.Data
     return array.isel(time=slice(int(kept[0]), int(kept[-1]) + 1))
 
 
-def _refuse_gaps(bands: Mapping[str, xr.DataArray]) -> None:
-    """Every band on every date."""
-    every = np.unique(np.concatenate([array.time.values for array in bands.values()]))
-    for band, array in bands.items():
-        missing = np.setdiff1d(every, array.time.values)
-        if missing.size:
-            others = [other for other in bands if other != band]
-            raise BadInput(
-                "images",
-                f"band {band} is missing on {missing.size} of {every.size} dates: {few(map(iso, missing))}. "
-                f"Add these images, take their other bands away too, or leave the band out: bands={others}.",
-            )
-
-
 def as_cube(
-    bands: Mapping[str, xr.DataArray], known: Mapping[str, str], chunks: int | Mapping[str, int] | None
+    bands: Mapping[str, xr.DataArray],
+    known: Mapping[str, str],
+    chunks: int | Mapping[str, int] | None,
+    how: cleaning.Cleaning = cleaning.NOTHING,
+    mask: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """What `open_bands` found, as the cube that `open_cube` gives."""
     first = next(iter(bands.values()))
@@ -204,6 +246,7 @@ def as_cube(
     names = orbits.orbit_names(first)
     if names is not None:
         cube = cube.assign_coords(orbit=("time", names.astype(str)))
+    cube = cleaning.cleaned(cube, known, how, mask, first)
     cube.attrs = {"units": unit.summary(known)}
     cube.encoding = {"_FillValue": np.float32(np.nan)}  # what .rio.nodata says, and what files get
     cube.name = "backscatter" if any(map(radar_band, bands)) else "values"
@@ -213,7 +256,9 @@ def as_cube(
 def _plain(array: xr.DataArray, known: str, size: Mapping[str, int]) -> xr.DataArray:
     """One band, float32 in its final units, NaN where missing, with no coordinate but time, y, x and spatial_ref."""
     nodata = array.attrs.get("nodata")
-    array = array.drop_vars(["relative_orbit", "direction", "pass_"]).chunk({"time": -1, **size})
+    array = array.drop_vars(["relative_orbit", "direction", "pass_", "named"], errors="ignore").chunk(
+        {"time": -1, **size}
+    )
     values = array.astype("float32")
     if nodata is not None:
         values = values.where(array != nodata)

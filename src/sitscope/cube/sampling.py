@@ -62,28 +62,28 @@ def sample(
     ({'series': 6, 'band': 1, 'time': 2}, ['Wheat', 'Maize', 'Maize', 'Wheat', 'Maize', 'Maize'])
     """
     most = 1 if max_pixels is None else max_pixels
-    _refuse_below(buffer=(buffer, 0), min_pixels=(min_pixels, 1), max_pixels=(most, 1), unlabelled=(unlabelled, 0))
+    refuse_below(buffer=(buffer, 0), min_pixels=(min_pixels, 1), max_pixels=(most, 1), unlabelled=(unlabelled, 0))
     grid, rng = Grid.of(cube), np.random.default_rng(seed)
     shapes, labels = read_fields(fields, label, grid)
     owner = field_of_pixels(shrunk(shapes, buffer), grid)
-    kept = _kept_fields(owner, len(labels), min_pixels, buffer)
-    pixels = _labelled(owner, kept, labels, label, max_pixels, rng)
+    kept = kept_fields(owner, len(labels), min_pixels, buffer)
+    pixels = labelled_pixels(owner, kept, labels, label, max_pixels, rng)
     if unlabelled:
         outside = field_of_pixels(shapes, grid) if buffer else owner  # a margin is not outside
         pixels = np.append(pixels, _unlabelled(outside, owner, labels, unlabelled, rng))
-    series = _without_gaps(_series(cube, np.sort(pixels), owner, labels), fill)
+    series = without_gaps(_series(cube, np.sort(pixels), owner, labels), fill)
     left = np.unique(series.field.values[series.label.values != ""])
-    _refuse_one_class([labels[i] for i in left], label, "have a series without gaps")
+    refuse_one_class([labels[i] for i in left], label, "have a series without gaps")
     return series.assign_attrs(fields_left_out=int((~kept).sum()))
 
 
-def _refuse_below(**numbers: tuple[float | int, int]) -> None:
+def refuse_below(**numbers: tuple[float | int, int]) -> None:
     for argument, (value, least) in numbers.items():
         if value < least:
             raise BadInput(argument, f"{value:g} is too small. Give {least} or more.")
 
 
-def _kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer: float | int) -> Bool[np.ndarray, " f"]:
+def kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer: float | int) -> Bool[np.ndarray, " f"]:
     """Fields with enough pixels; BadInput where none has."""
     counts = np.bincount(owner[owner >= 0], minlength=f)
     kept = counts >= max(1, min_pixels)
@@ -98,7 +98,7 @@ def _kept_fields(owner: Int[np.ndarray, "y x"], f: int, min_pixels: int, buffer:
     return kept
 
 
-def _refuse_one_class(labels: Sequence[str], column: str, which: str) -> None:
+def refuse_one_class(labels: Sequence[str], column: str, which: str) -> None:
     classes = sorted(set(labels))
     if len(classes) < 2:
         found = f"{classes[0]!r} alone, in all {len(labels)} fields" if classes else "no label at all in the fields"
@@ -106,7 +106,7 @@ def _refuse_one_class(labels: Sequence[str], column: str, which: str) -> None:
         raise BadInput("label", f"the column {column!r} holds {found} that {which}. {remedy}")
 
 
-def _labelled(
+def labelled_pixels(
     owner: Int[np.ndarray, "y x"],
     kept: Bool[np.ndarray, " f"],
     labels: list[str],
@@ -116,7 +116,7 @@ def _labelled(
 ) -> Int[np.ndarray, " n"]:
     """Flat positions of the pixels of the fields with a label, at most so many of each; BadInput for one class."""
     named = kept & np.array([bool(text) for text in labels])
-    _refuse_one_class([labels[i] for i in np.flatnonzero(named)], column, "lie in the images")
+    refuse_one_class([labels[i] for i in np.flatnonzero(named)], column, "lie in the images")
     pixels = np.flatnonzero(np.append(named, False)[owner.ravel()])  # -1 takes the last
     if most is None:
         return pixels
@@ -154,7 +154,7 @@ def _series(
     return series.assign_attrs(units=cube.attrs.get("units", ""), overlap=overlap)
 
 
-def _without_gaps(series: xr.Dataset, fill: bool) -> xr.Dataset:
+def without_gaps(series: xr.Dataset, fill: bool) -> xr.Dataset:
     """Series without a gap, or with gaps filled; the share missing on each date is kept beside them."""
     x = series.x.values
     gaps = np.isnan(x)

@@ -1,10 +1,7 @@
 """How do maps and fields reach QGIS, GDAL and the next program, whole or not at all?"""
 
-import os
-import shutil
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,17 +10,53 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import xarray as xr
-import zarr
+from rasterio.errors import RasterioIOError
 from rasterio.shutil import copy
 
 from sitscope.cube import styles
 from sitscope.cube.grid import Grid
+from sitscope.cube.whole import gdal_writes, whole
 
 VIRIDIS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Even in brightness and safe for the colour-blind."""
 TILE = 512
-ROWS = 2048
-"""Rows that are computed and written at once."""
+WINDOW_BYTES = 1 << 26
+"""Of float32 that are computed and written at once: 64 MB."""
+CACHE_BYTES = 1 << 27
+"""Of GDAL's cache, which would take a share of the machine's memory otherwise."""
+Progress = Callable[[int, int], object]
+"""Called with parts that are done, and all of them."""
+Stretch = Callable[[np.ndarray], styles.Limits]
+"""From some finite values of a band, any shape, to those at the ends of the colours."""
+
+
+def percentiles(values: np.ndarray) -> styles.Limits:
+    """From the 2nd to the 98th percentile.
+
+    >>> percentiles(np.arange(101.0))
+    (2.0, 98.0)
+    """
+    low, high = np.percentile(values, [2, 98]) if values.size else (0.0, 1.0)
+    return float(low), float(high if high > low else low + 1)
+
+
+def around_zero(values: np.ndarray) -> styles.Limits:
+    """As far below zero as above it: to the 98th percentile of sizes, so that a diverging ramp has its middle at zero.
+
+    >>> around_zero(np.array([-4.0, 1.0, 4.0]))
+    (-4.0, 4.0)
+    """
+    most = float(np.percentile(np.abs(values), 98)) if values.size else 0.0
+    return (-most, most) if most > 0 else (-1.0, 1.0)
+
+
+def shares(values: np.ndarray) -> styles.Limits:
+    """From none to all, whatever is there.
+
+    >>> shares(np.array([0.3, 0.4]))
+    (0.0, 1.0)
+    """
+    return 0.0, 1.0
 
 
 def write_map(
@@ -33,8 +66,12 @@ def write_map(
     names: Mapping[int, str] | None = None,
     colours: Mapping[int, str] | None = None,
     ramp: Sequence[str] = VIRIDIS,
+    stretch: Stretch = percentiles,
+    progress: Progress | None = None,
 ) -> None:
     """Write a map as a cloud-optimised GeoTIFF with its QGIS style (.qml) beside it.
+
+    Memory: windows of 64 MB, however large the map; a lazy one is computed window by window, each pixel once.
 
     Args:
         array: (y, x) or (any, y, x) with a reference system, in memory or lazy.
@@ -43,8 +80,12 @@ def write_map(
         colours: "#rrggbb" of the same numbers; becomes the colour table.
         ramp: colours from low to high for maps of numbers, whose nodata is NaN. Three bands or more become red, green,
             blue, two magenta and green.
+        stretch: which values the ends of the ramp stand for.
+        progress: called with (windows done, windows), the copy with its overviews being the last.
 
-    >>> import rioxarray
+    Raises BadInput where the place is full or must not be written; what was there under this name then still is.
+
+    >>> import os, tempfile
     >>> coords = {"y": [15.0, 5.0], "x": [5.0, 15.0]}
     >>> crop = xr.DataArray([[1, 2], [0, 1]], coords, ("y", "x")).rio.write_crs("EPSG:32630")
     >>> style = {"names": {1: "Wheat", 2: "Maize"}, "colours": {1: "#e69f00", 2: "#009e73"}}
@@ -57,52 +98,103 @@ def write_map(
     path = Path(path)
     bands = array if array.ndim == 3 else array.expand_dims("layer")
     bands = bands.transpose(..., "y", "x")
-    with _whole(path) as folder:
+    kind = "float32" if names is None or colours is None else "uint8" if max([*names, *colours]) < 256 else "uint16"
+    with whole(path) as folder, rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
         plain, cog = folder / "plain.tif", folder / path.name
+        seen = _write_plain(plain, bands, np.dtype(kind), names, colours, progress)
         if names is None or colours is None:
-            limits = _write_plain(plain, bands, np.dtype("float32"))
+            limits = [stretch(band[np.isfinite(band)]) for band in seen]
             style = styles.pseudocolour(ramp, limits[0]) if len(bands) == 1 else styles.composite(limits)
         else:
-            dtype = np.dtype("uint8" if max([*names, *colours]) < 256 else "uint16")
-            _write_plain(plain, bands, dtype, names, colours)
             style = styles.paletted(colours, names)
             (folder / f"{path.name}.aux.xml").write_text(styles.categories(names, len(bands)), encoding="utf-8")
-        resampling = "AVERAGE" if names is None else "NEAREST"
-        options = {"COMPRESS": "DEFLATE", "BLOCKSIZE": TILE, "OVERVIEW_RESAMPLING": resampling, "BIGTIFF": "IF_SAFER"}
-        copy(plain, cog, driver="COG", PREDICTOR="YES", **options)
+        _copy_optimised(plain, cog, "AVERAGE" if names is None else "NEAREST")
         plain.unlink()
         (folder / f"{path.stem}.qml").write_text(style, encoding="utf-8")
+    if progress:
+        progress(1, 1)
 
 
 def _write_plain(
     path: Path,
     bands: xr.DataArray,
     dtype: np.dtype[Any],
-    names: Mapping[int, str] | None = None,
-    colours: Mapping[int, str] | None = None,
-) -> list[styles.Limits]:
-    """A tiled GeoTIFF, written some rows at a time; the 2nd and 98th percentile of each band."""
+    names: Mapping[int, str] | None,
+    colours: Mapping[int, str] | None,
+    progress: Progress | None,
+) -> np.ndarray:
+    """A tiled GeoTIFF, written window by window; a sample of each band's values, the same for all sizes of chunks."""
     grid, nodata = Grid.of(bands), np.nan if dtype.kind == "f" else 0
     profile = {"driver": "GTiff", "tiled": True, "count": len(bands), "dtype": dtype, "nodata": nodata}
     place = {"height": grid.height, "width": grid.width, "crs": grid.crs, "transform": grid.transform}
-    seen: list[np.ndarray] = []
     step = max(1, min(grid.height, grid.width) // 256)  # a sample is enough for a stretch of colours
-    with rasterio.open(path, "w", blockxsize=TILE, blockysize=TILE, BIGTIFF="IF_SAFER", **profile, **place) as target:
+    seen = np.empty((len(bands), -(-grid.height // step), -(-grid.width // step)), np.float32)
+    windows = list(_windows(bands))
+    with _opened(path, **profile, **place) as target:
         _describe(target, bands, names, colours)
-        for top in range(0, grid.height, ROWS):
-            values = bands.isel(y=slice(top, top + ROWS)).values
+        for done, (rows, columns) in enumerate(windows, 1):
+            values = bands.isel(y=rows, x=columns).values
             if dtype.kind == "u":
                 values = np.nan_to_num(values, nan=0)
-            seen.append(values[:, ::step, ::step].reshape(len(bands), -1))
-            window = rasterio.windows.Window(0, top, grid.width, values.shape[1])
-            target.write(values.astype(dtype), window=window)
-    return [_limits(band) for band in np.concatenate(seen, axis=1)]
+            first = [-each.start % step for each in (rows, columns)]  # the window's first pixel of the sample
+            some = values[:, first[0] :: step, first[1] :: step]
+            top, left = (-(-each.start // step) for each in (rows, columns))
+            seen[:, top : top + some.shape[1], left : left + some.shape[2]] = some
+            window = rasterio.windows.Window.from_slices(rows, columns)
+            with gdal_writes(path):
+                target.write(values.astype(dtype, copy=False), window=window)
+            if progress:
+                progress(done, len(windows) + 1)
+    return seen
 
 
-def _limits(values: np.ndarray) -> styles.Limits:
-    finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, [2, 98]) if finite.size else (0.0, 1.0)
-    return float(low), float(high if high > low else low + 1)
+@contextmanager
+def _opened(path: Path, **profile: Any) -> Iterator[Any]:
+    """A raster being written: only what its own disk refuses is a mistake of the place, not what is read meanwhile."""
+    with gdal_writes(path):
+        target = rasterio.open(path, "w", blockxsize=TILE, blockysize=TILE, BIGTIFF="IF_SAFER", **profile)
+    try:
+        yield target
+    finally:
+        with gdal_writes(path):
+            target.close()
+
+
+def _windows(bands: xr.DataArray) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of windows that hold whole tiles, and whole chunks unless these are larger than a window."""
+    height, width = bands.sizes["y"], bands.sizes["x"]
+    pixels = max(TILE * TILE, WINDOW_BYTES // (4 * len(bands)))
+    chunks = dict(zip(bands.dims, bands.chunks or (), strict=False))
+    tall, wide = (math.lcm(TILE, chunks[axis][0]) if axis in chunks else TILE for axis in ("y", "x"))
+    if tall * wide > pixels:
+        tall, wide = TILE, TILE
+    wide *= max(1, min(pixels // (tall * wide), -(-width // wide)))
+    tall *= max(1, pixels // (tall * wide))
+    for top in range(0, height, tall):
+        for left in range(0, width, wide):
+            yield slice(top, min(top + tall, height)), slice(left, min(left + wide, width))
+
+
+def _copy_optimised(plain: Path, cog: Path, resampling: str) -> None:
+    options = {"COMPRESS": "DEFLATE", "BLOCKSIZE": TILE, "OVERVIEW_RESAMPLING": resampling, "BIGTIFF": "IF_SAFER"}
+    with gdal_writes(cog):
+        copy(plain, cog, driver="COG", PREDICTOR="YES", **options)
+        _require_same(plain, cog)
+
+
+def _require_same(plain: Path, cog: Path) -> None:
+    """Refuse a copy whose last bytes found no room: GDAL closes it without a word."""
+    with rasterio.open(plain) as source, rasterio.open(cog) as made:
+        for rows in (slice(top, min(top + TILE, source.height)) for top in range(0, source.height, TILE)):
+            window = rasterio.windows.Window.from_slices(rows, slice(0, source.width))
+            for band in source.indexes:  # bit for bit, for NaN is not equal to itself
+                if source.read(band, window=window).tobytes() != made.read(band, window=window).tobytes():
+                    raise RasterioIOError("the copy differs from what was written")
+        levels = range(len(made.overviews(1)))
+    for level in levels:
+        with rasterio.open(cog, OVERVIEW_LEVEL=level) as overview:
+            for _, window in overview.block_windows():
+                overview.read(window=window)
 
 
 def _describe(
@@ -120,53 +212,8 @@ def _describe(
         target.write_colormap(1, table)
 
 
-def write_zarr(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write maps as Zarr v3 with CF's grid mapping, for xarray.open_zarr(path) and .rio.crs. Lazy maps are computed."""
-    path = Path(path)
-    with _whole(path) as folder, warnings.catch_warnings():
-        # Consolidated metadata is not yet in the specification, and readers are slow, and warn, without it.
-        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
-        for_zarr(dataset).to_zarr(folder / path.name, zarr_format=3, consolidated=True)
-
-
-def consolidate(path: str | Path) -> None:
-    """Put what a store holds into one place, so that it opens at once however many arrays it has."""
-    with warnings.catch_warnings():
-        # Consolidated metadata is not yet in the specification, and readers are slow, and warn, without it.
-        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(path)
-
-
-def for_zarr(dataset: xr.Dataset) -> xr.Dataset:
-    """The same, ready for Zarr v3: encodings of other files dropped, CF's grid mapping said."""
-    plain = dataset.drop_encoding()
-    # Zarr v3 specifies text of any length, and not numpy's of a fixed one.
-    for name in [name for name, array in plain.variables.items() if array.dtype.kind == "U"]:
-        plain[name] = plain[name].astype(object)
-    for name, array in plain.data_vars.items():
-        if "spatial_ref" in plain.coords and {"y", "x"} <= set(array.dims):
-            # as a coordinate too: else it is one only for those who open with decode_coords="all"
-            plain[name].encoding.update(grid_mapping="spatial_ref", coordinates="spatial_ref")
-    return plain.assign_attrs(Conventions="CF-1.11")
-
-
 def write_fields(fields: gpd.GeoDataFrame, path: str | Path) -> None:
     """Write fields as GeoParquet 1.1, with the box around each, so that readers can skip what lies elsewhere."""
     path = Path(path)
-    with _whole(path) as folder:
+    with whole(path) as folder:
         fields.to_parquet(folder / path.name, index=False, schema_version="1.1.0", write_covering_bbox=True)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A hidden folder beside path; what is in it at the end takes its place under its own name, on failure nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
-        folder = Path(name)
-        yield folder
-        # the map itself last: what lies beside it is there when it appears
-        for member in sorted(folder.iterdir(), key=lambda each: each.name == path.name):
-            final = path.parent / member.name
-            if final.is_dir():
-                shutil.rmtree(final)  # a folder, unlike a file, cannot be replaced in one step
-            os.replace(member, final)

@@ -1,5 +1,6 @@
 """Where do embedding, cluster, class, confidence and important dates lie on the map?"""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,13 @@ def atlas(cube: xr.DataArray, fitted: Fitted, book: Codebook, method: Method = q
     other dates, bands or units.
     """
     fitted.check(cube.time.values, tuple(map(str, cube.band.values)), str(cube.attrs.get("units", fitted.units)))
-
-    def rows(x: Float[np.ndarray, "n c t"]) -> Float[np.ndarray, "n k"]:
-        return pixel_rows(x, fitted, book, method)[0]
-
+    rows = partial(_rows, fitted=fitted, book=book, method=method)
     packed = over_pixels(rows, cube, outputs=outputs(fitted))  # (y, x, output)
     return described(unpacked(packed, fitted.settings.dims), fitted, book)
+
+
+def _rows(x: Float[np.ndarray, "n c t"], fitted: Fitted, book: Codebook, method: Method) -> Float[np.ndarray, "n k"]:
+    return pixel_rows(x, fitted, book, method)[0]
 
 
 def outputs(fitted: Fitted) -> int:

@@ -16,6 +16,10 @@ from sitscope.mapping.work import Job, map_block, one_torch_thread
 TRIES = 10
 """Workers that may die over the same block before it is the block that is to blame."""
 
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Of our workers. distributed's own has them give memory back to the system at each chance, and fetch it again: with
+that, two workers are slower than one."""
+
 Work = Callable[[Sequence[Block], Job], Iterator[Block]]
 """(blocks, job) -> each block when it is done, in any order."""
 
@@ -41,12 +45,14 @@ def on_workers(workers: int) -> Work:
     """In processes of their own, on this machine alone: nothing listens beyond it."""
 
     def work(blocks: Sequence[Block], job: Job) -> Iterator[Block]:
+        import dask
         from distributed import Client, LocalCluster
 
-        options = {"threads_per_worker": 1, "processes": True, "host": "127.0.0.1", "dashboard_address": None}
+        options = {"threads_per_worker": 1, "processes": True, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
         quiet = logging.CRITICAL
         # the size of the blocks keeps the workers within their memory; killed for it, they would only begin again
         with (
+            dask.config.set({"distributed.nanny.pre-spawn-environ": ENVIRONMENT}),
             LocalCluster(n_workers=workers, memory_limit=0, silence_logs=quiet, **options) as cluster,  # type: ignore[no-untyped-call]
             Client(cluster) as client,  # type: ignore[no-untyped-call]
         ):

@@ -126,6 +126,12 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def sweep(folder: Path) -> None:
+    """Take away what those who were killed had only begun to write: Zarr renames a chunk when it is whole."""
+    for begun in folder.glob("*.zarr/**/*.partial"):
+        begun.unlink(missing_ok=True)
+
+
 def clear(folder: Path) -> None:
     """Take away what only the work needed."""
     (folder / JOB).unlink(missing_ok=True)

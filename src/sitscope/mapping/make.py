@@ -1,7 +1,7 @@
 """How are maps of a scene of any size made, so that nothing is lost and nothing depends on who made them?"""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import zarr
 from sitscope.cube.fields import field_of_pixels
 from sitscope.cube.grid import Grid
 from sitscope.cube.source import opened
-from sitscope.cube.writing import for_zarr
+from sitscope.cube.store import for_zarr
 from sitscope.mapping import ledger
 from sitscope.mapping.atlas import described, outputs, unpacked
 from sitscope.mapping.drive import Work
@@ -73,6 +73,7 @@ def make_maps(
             plan, todo = [block for block in plan if block not in todo] + smaller, smaller
             ledger.begin(job.folder, facts, plan)
     _do(job, work, plan, todo, progress)
+    ledger.sweep(job.folder)
     parts = list(ledger.found(job.folder, plan))
     clusters = merged((part[0] for part in parts), len(cluster_scale(job)))
     return Made(clusters, merged((part[1] for part in parts), len(field_scale(job))), resumed)
@@ -116,17 +117,19 @@ def _prepare(job: Job, cube: xr.DataArray, shapes: gpd.GeoSeries | None) -> None
     )
     _template(maps, job.folder / "atlas.zarr", side)
     if job.window is not None:
-        _template(_importance(job, cube, side), job.folder / "importance.zarr", side)
+        packing = {"dtype": "int8", "scale_factor": job.step, "add_offset": 0.0, "_FillValue": np.int8(MISSING)}
+        _template(_importance(job, cube, side), job.folder / "importance.zarr", side, packing)
     if shapes is not None:
         _draw(shapes, cube, job.folder / ledger.OWNER, side)
 
 
-def _template(dataset: xr.Dataset, path: Path, side: int) -> None:
+def _template(dataset: xr.Dataset, path: Path, side: int, packing: Mapping[str, Any] | None = None) -> None:
     """A store with all but the values; chunks of one dimension of the embedding, so that a map is read alone."""
     ready = for_zarr(dataset)
     for name in ready.data_vars:
         sizes = ready[name].sizes
         whole = {"y": min(side, sizes["y"]), "x": min(side, sizes["x"]), "dim": 1}
+        ready[name].encoding.update(packing or {})
         ready[name].encoding["chunks"] = tuple(whole.get(str(dim), size) for dim, size in sizes.items())
     ready.to_zarr(path, compute=False, zarr_format=3, consolidated=False, mode="w")
 
@@ -141,10 +144,7 @@ def _importance(job: Job, cube: xr.DataArray, side: int) -> xr.Dataset:
     coords = {"dim": np.arange(1, d + 1), "time": job.fitted.dates, "y": part.y, "x": part.x}
     array = xr.DataArray(empty, coords | {"spatial_ref": cube.spatial_ref}, ("dim", "time", "y", "x"))
     array.attrs = {"long_name": "importance of each date, summed over bands", "units": "1"}
-    dataset = for_zarr(array.to_dataset(name="importance"))
-    packing = {"dtype": "int8", "scale_factor": job.step, "add_offset": 0.0, "_FillValue": np.int8(MISSING)}
-    dataset["importance"].encoding |= packing
-    return dataset
+    return array.to_dataset(name="importance")
 
 
 def _draw(shapes: gpd.GeoSeries, cube: xr.DataArray, path: Path, side: int) -> None:

@@ -9,8 +9,9 @@ from sitscope.autoencoder.fitted import Fitted
 
 NODES = 16
 """Of the path to each series of a profile: in the demo they miss 1 % of the change (median), and 0.2 % of means."""
-PEAK_NODES = 4
-"""Of the path to each pixel of a map, where only the largest contribution matters: 88 % right in the demo."""
+PEAK_NODES = 2
+"""Of the path to each pixel of a map: the fidelity of 64 (docs/trust.md), and the same peak date in 90 to 94 of 100
+pixels, where it is another one 0.2 to 0.5 % weaker (docs/log.md, 2026-11-25)."""
 
 Method = Callable[[Fitted, Float[np.ndarray, "n c t"]], Float[np.ndarray, "n d b t"]]
 """(model, series) -> importance of each date for each embedding dimension; b bands, or 1 where bands are not told."""

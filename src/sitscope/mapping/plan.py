@@ -15,7 +15,7 @@ IMPORTS_GB = 0.7
 """Of a process that has loaded all that it needs and explained its first series."""
 COPIES = 4
 """Of a block of the images in memory at once: as read, as float32, pixel by pixel, and what comes out of it."""
-MOST = 1 << 20
+MOST = 1 << 17
 """Pixels of a block at most: more saves nothing, and what is lost when a worker dies grows."""
 
 

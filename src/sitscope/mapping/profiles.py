@@ -49,13 +49,15 @@ def profiles(
     series: labelled, x (n, c, t). One row per method, class, embedding dimension (dim, from 1) and date: `importance`
     with `_std, _low, _high`, of which `importance_VV` and so on are the bands' parts where the method tells them; each
     band likewise in the units of the cube, `n` series and `n_fields` fields. Importance is of `n_explained` series of
-    each class, at most `most`, drawn at random. Fields, not pixels, are the
+    each class, at most `most`, drawn at random. `filled` is the share of the series whose value on the date was missing
+    and is filled in time, 0 where series has no filled (series, time). Fields, not pixels, are the
     independent draws: the interval of a mean is Student's over the means of the fields, and over pixels only where a
     class has a single field.
     """
     label = np.asarray(series.label).astype(str)
     x, field = np.asarray(series.x, np.float32), np.asarray(series.field)
     names = np.array([*book.classes, "no class"])
+    filled = np.asarray(series.filled) if "filled" in series else np.zeros((len(x), x.shape[2]), bool)
     group = by(label, names[book.classify(fitted.embed(x))])
     rng = np.random.default_rng(seed)
     tables = []
@@ -63,7 +65,8 @@ def profiles(
         mine = rng.permutation(np.flatnonzero((group == name) & (label != "")))
         for method, importance in methods.items():
             table = _profile(name, x[mine], importance(fitted, x[mine[:most]]), field[mine], fitted)
-            tables.append(table.assign(method=method))
+            share = np.tile(filled[mine].mean(axis=0), len(table) // x.shape[2])
+            tables.append(table.assign(filled=share, method=method))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sitscope.showing.axes import date_axis, date_edges, days_of, leave_bare
 from sitscope.showing.colours import IMPORTANCE, INK, MUTED
+from sitscope.showing.profile import hollow_dates
 from sitscope.showing.style import BODY, SMALL, WIDTH_IN, styled
 
 
@@ -21,6 +22,7 @@ def overview_figure(profiles: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """Mean importance of every class (rows) at every date (columns), one panel per embedding dimension.
 
     Colours keep the sign: zero is grey, and each panel's largest size is at the ends of its own colour bar.
+    An open circle marks a date on which more than half of a class's series are filled in time (column `filled`).
     The curve above each panel is the mean size of the importance over the classes, weighted by their series.
 
     >>> table = pd.DataFrame({"class": "rye", "dim": 1, "date": pd.date_range("2017-01-03", periods=3, freq="6D"),
@@ -46,6 +48,7 @@ def overview_figure(profiles: pd.DataFrame, classes: Sequence[str]) -> Figure:
         weight = profiles.drop_duplicates("class").set_index("class")["n"].loc[shown].to_numpy(dtype=float)
         _curve(curve, dates, np.average(np.abs(importance), axis=0, weights=weight), dim)
         _heat(figure, axes, dates, importance, shown, line)
+        _hollow(axes, dates, hollow_dates(profiles, shown), line)
         date_axis(axes, dates, label=place >= len(dims) - columns)
         curve.set_xlim(axes.get_xlim())
     return figure
@@ -60,6 +63,14 @@ def _curve(axes: Axes, dates: np.ndarray, size: Float[np.ndarray, " t"], dim: in
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(length=0, labelleft=False)
     axes.set_title(f"Embedding dimension {dim}")
+
+
+def _hollow(axes: Axes, dates: np.ndarray, hollow: Bool[np.ndarray, "m t"], line: float) -> None:
+    rows, columns = np.nonzero(hollow)
+    axes.scatter(
+        days_of(dates)[columns], rows, s=(line * 72 * 0.3) ** 2, facecolors="none", edgecolors=INK, linewidths=0.5,
+        gid="hollow",
+    )  # fmt: skip
 
 
 def _heat(

@@ -16,7 +16,7 @@ from sitscope.showing.findings import Findings
 from sitscope.showing.losses import loss_figure
 from sitscope.showing.missing import missing_figure
 from sitscope.showing.overview import overview_figure
-from sitscope.showing.profile import HOLLOW, profile_figure
+from sitscope.showing.profile import HOLLOW, hollow_dates, profile_figure
 from sitscope.showing.scene import peak_date_figure, scene_figure
 from sitscope.showing.story import Group, chosen_groups, date_strength, flows, groups
 from sitscope.showing.trust import best, named
@@ -82,7 +82,10 @@ def plate_name(group: Group, band: str, method: str = "") -> str:
 
 def _missing(findings: Findings) -> Plate:
     worst = int(findings.missing.argmax())
-    caption = "Share of the values missing in each acquisition. Ticks under the axis mark all acquisitions."
+    caption = (
+        "Share of the values missing in each acquisition; hollow bars: more than half. Ticks under the axis mark all "
+        "acquisitions."
+    )
     alt = f"Bars over time. The largest is {percent(float(findings.missing[worst]))}."
     return Plate("missing", missing_figure(findings.dates, findings.missing), caption, alt)
 
@@ -133,13 +136,17 @@ def _clusters(findings: Findings) -> Plate:
     return Plate("clusters", cluster_figure(findings.votes, findings.assigned), caption, alt)
 
 
+FILLED = "more than half of the class's series have no value of that acquisition, and it is filled in time."
+
+
 def _overview(findings: Findings) -> Plate:
+    classes = [name for name in findings.classes if name in set(findings.profiles["class"])]
     caption = (
         f"Mean importance, by {named(findings.method)}, of every acquisition (columns) for every class (rows)"
         f"{UNITS[findings.method]}. Red raises the embedding dimension, blue lowers it, grey does neither; each "
         "embedding dimension has its own scale. The grey curve is the mean size of the importance over all classes, "
         "weighted by their test series."
-    )
+    ) + (" Open circles: " + FILLED if np.any(hollow_dates(findings.profiles, classes)) else "")
     strength = date_strength(findings.profiles)
     said = [
         f"embedding dimension {dim}: {strongest_days(strength[dim].to_numpy(), findings.dates)}" for dim in strength
@@ -152,7 +159,7 @@ def _peak_dates(findings: Findings) -> Plate:
     assert findings.maps is not None
     caption = (
         f"For each pixel, the acquisition whose importance, by {named(findings.method)}, is largest in size, whatever "
-        "its sign: dark early, light late. White is nodata."
+        f"its sign: dark early, light late. White is nodata.{_mostly_filled(findings)}"
     )
     alt = f"Maps of the most important acquisition of each pixel, for {many(findings.dims, 'embedding dimension')}."
     return Plate("peak_dates", peak_date_figure(findings.maps), caption, alt)
@@ -162,13 +169,14 @@ def _profile(findings: Findings, group: Group, band: str, other: str = "") -> Pl
     method, table = other or findings.method, findings.letter if other else findings.profiles
     assert table is not None
     display = BY_CLASS if method == "letter" else SIGNED
-    hollow = " Hollow markers: more than half of the acquisition's values were missing." if _hollow(findings) else ""
+    missing = findings.missing.astype(float)
+    hollow = f" Hollow markers: {FILLED}" if np.any(hollow_dates(table, group.classes, missing)) else ""
     caption = (
         f"Mean {band} of {listed(group.classes)}, with the number of test series in brackets, coloured by the "
         f"importance of each acquisition by {named(method)}{UNITS[method]}; larger markers matter more."
         f"{_explained(table)} Grey: one standard deviation.{hollow} {display.caption}"
     )
-    figure = profile_figure(table, group.classes, band, findings.units, display, missing=findings.missing.astype(float))
+    figure = profile_figure(table, group.classes, band, findings.units, display, missing=missing)
     alt = (
         f"Mean {band} over {span(findings.dates[0], findings.dates[-1])} of {listed(group.classes)}, coloured by "
         f"importance by {named(method)}, one panel for each of {many(findings.dims, 'embedding dimension')}."
@@ -181,8 +189,9 @@ def _explained(table: pd.DataFrame) -> str:
     return "" if (table.n_explained == table.n).all() else f" Importance is the mean over at most {most} of the series."
 
 
-def _hollow(findings: Findings) -> bool:
-    return bool(np.any(findings.missing > HOLLOW))
+def _mostly_filled(findings: Findings) -> str:
+    n = int((findings.missing > HOLLOW).sum())
+    return f" {n} of {len(findings.dates)} acquisitions are missing, and filled in time, in most series." if n else ""
 
 
 def _fidelity(findings: Findings, evaluation: pd.DataFrame) -> Plate:

@@ -26,7 +26,7 @@ from sitscope.showing.style import BODY, SMALL, WIDTH_IN, styled
 from sitscope.showing.words import count, listed
 
 MARKERS = "osD^vPX*"
-HOLLOW = 0.5  # share of missing values above which an acquisition's marker is hollow
+HOLLOW = 0.5  # share of series without a value of their own above which an acquisition's marker is hollow
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def profile_figure(
 
     profiles: the tidy table of a run (class, dim, date, importance, n, and `band`, `band`_std in `units`).
     display: how importance becomes a colour; the letter's, `BY_CLASS`, if not said.
-    missing: (t,) share of values missing in each acquisition; where more than half are, the marker is hollow.
+    missing: (t,) share of values missing in each acquisition, for profiles that do not say it of each class as their
+    column `filled` does; where more than half are, the marker is hollow.
     Markers grow with importance, so that the picture can be read without its colours.
     Raises BadInput for a class or band that the table lacks.
 
@@ -74,7 +75,7 @@ def profile_figure(
     series = profiles.drop_duplicates("class").set_index("class")["n"]
     for axes, dim in zip(panels, dims, strict=True):
         curves = _curves(profiles, classes, band, dim)
-        hollow = np.zeros(len(curves.dates), bool) if missing is None else missing > HOLLOW
+        hollow = hollow_dates(profiles, classes, missing)
         _draw(axes, curves, display, hollow)
         axes.set_title(f"Embedding dimension {dim}")
         axes.set_ylabel(band_label(band, units))
@@ -82,6 +83,18 @@ def profile_figure(
         _label_ends(axes, curves, [f"{name} ({count(int(series[name]))})" for name in classes], height)
         _colour_bar(figure, axes, display.ends(curves.importance))
     return figure
+
+
+def hollow_dates(
+    profiles: pd.DataFrame, classes: Sequence[str], missing: Float[np.ndarray, " t"] | None = None
+) -> NDArray[np.bool_]:
+    """(m, t): where more than half of a class's series have no value of their own, but one filled in time."""
+    t = profiles["date"].nunique()
+    if "filled" not in profiles:
+        share = np.zeros(t) if missing is None else missing
+        return np.broadcast_to(share > HOLLOW, (len(classes), t))
+    one = profiles.drop_duplicates(["class", "date"]).pivot(index="class", columns="date", values="filled")
+    return np.asarray(one.loc[list(classes)].to_numpy(dtype=float) > HOLLOW)
 
 
 def _check(profiles: pd.DataFrame, classes: Sequence[str], band: str) -> None:
@@ -117,11 +130,11 @@ def _draw(axes: Axes, curves: Curves, display: Display, hollow: NDArray[np.bool_
         between = importance_colours((scaled[i, 1:] + scaled[i, :-1]) / 2)
         _segments(axes, pieces, between, width, 2.05 + 0.1 * i)
         colours = importance_colours(scaled[i])
-        fill = np.where(hollow[:, None], to_rgba(PAPER), colours)
-        edge = np.where(hollow[:, None], colours, to_rgba(INK))
+        fill = np.where(hollow[i, :, None], to_rgba(PAPER), colours)
+        edge = np.where(hollow[i, :, None], colours, to_rgba(INK))
         axes.scatter(
             days, mean, s=12 + 46 * size[i] ** 1.5, c=fill, marker=MARKERS[i % len(MARKERS)],
-            edgecolors=[to_hex(tuple(rgba)) for rgba in edge], linewidths=np.where(hollow, 1.4, 0.6).tolist(),
+            edgecolors=[to_hex(tuple(rgba)) for rgba in edge], linewidths=np.where(hollow[i], 1.4, 0.6).tolist(),
             zorder=3 + 0.1 * i, gid=f"importance-{i}",
         )  # fmt: skip
 
