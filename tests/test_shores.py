@@ -21,6 +21,7 @@ FORBIDDEN = {
 }
 ORDER = [
     "errors",
+    "untrusted",
     "attribution",
     "autoencoder",
     "classes",
@@ -28,8 +29,9 @@ ORDER = [
     "simulation",
     "showing",
     "mapping",
-    "folder",
     "settings",
+    "stored",
+    "folder",
 ]
 ORDER += ["facts", "trust", "job", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 

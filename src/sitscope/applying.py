@@ -163,12 +163,7 @@ def map_images(
 
 
 def _of_run(home: RunFolder) -> tuple[RunSettings, Fitted, Codebook]:
-    try:
-        facts = json.loads((home.path / "run.json").read_text())
-        settings = RunSettings(**facts["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput("run", f"{home.path} holds no run ({error}). Name the folder of a finished run.") from error
-    return settings, Fitted.load(home.path / "model"), Codebook.load(home.path / "model" / "codebook.json")
+    return home.facts().settings, *home.model()
 
 
 def _name(images: Any) -> str:

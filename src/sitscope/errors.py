@@ -7,6 +7,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+LONGEST = 2000
+"""Characters of a message: names and numbers from a file that somebody spoiled may have millions."""
+
 
 class BadInput(ValueError):
     """What was given cannot be used: says which argument, what was found there, and what to do.
@@ -20,11 +23,17 @@ class BadInput(ValueError):
 
     def __init__(self, argument: str, message: str) -> None:
         super().__init__(argument, message)
-        self.argument = argument
-        self.message = message
+        self.argument = _plain(argument)
+        self.message = _plain(message)
 
     def __str__(self) -> str:
         return f"{self.argument}: {self.message}"
+
+
+def _plain(text: str) -> str:
+    """Without what would command a terminal; the middle of a text without end left out."""
+    text = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST * 3 // 4]} ... {text[-LONGEST // 5 :]}"
 
 
 class Unfinished(RuntimeError):

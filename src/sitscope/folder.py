@@ -9,6 +9,8 @@ and evaluation.csv where `sitscope evaluate` was asked.
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,12 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import xarray as xr
 from jaxtyping import Float
+from pyproj.exceptions import CRSError
 
+from sitscope import stored
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
 from sitscope.classes.scores import Scores
@@ -29,6 +34,7 @@ from sitscope.errors import BadInput
 from sitscope.mapping import ledger
 from sitscope.mapping.products import write_maps
 from sitscope.showing.findings import Findings
+from sitscope.untrusted import content, parsed, printable, require_own
 
 TIME = {"standard_name": "time", "long_name": "acquisition"}
 
@@ -60,10 +66,13 @@ class RunFolder:
 
     def _holds(self, facts: dict[str, Any]) -> bool:
         try:
-            there = json.loads((self.path / "run.json").read_text())
-        except (OSError, json.JSONDecodeError):
+            require_own(self.path, "out")
+            there = json.loads(content(self.path / "run.json"))
+        except (OSError, ValueError, RecursionError):  # BadInput is a ValueError: what somebody put there goes
             return False
-        return all(there.get(key) == json.loads(json.dumps(facts[key])) for key in ("settings", "data", "versions"))
+        return isinstance(there, dict) and all(
+            there.get(key) == json.loads(json.dumps(facts[key])) for key in ("settings", "data", "versions")
+        )
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -116,14 +125,44 @@ class RunFolder:
         """
         if not (self.path / "run.json").exists():
             raise BadInput("run", f"{self.path} holds no run. Name the folder of a finished run.")
+        require_own(self.path, "run")
         if not (self.path / "series.zarr").exists():
             raise BadInput(
                 "run",
                 f"{self.path} was made by an older sitscope, which kept no series: series.zarr is missing. "
                 "Run it again with --overwrite.",
             )
-        with xr.open_zarr(self.path / "series.zarr") as kept:
-            return kept.x.values, pd.read_parquet(self.path / "samples.parquet")
+        fitted, book = self.model()
+        with self._whole():
+            samples = stored.samples(self.path / "samples.parquet", fitted, book)
+            return stored.series(self.path / "series.zarr", fitted, len(samples)), samples
+
+    def model(self) -> tuple[Fitted, Codebook]:
+        """The trained model, and the clusters of its embedding. Raises BadInput where they do not belong together."""
+        fitted, book = Fitted.load(self.path / "model"), Codebook.load(self.path / "model" / "codebook.json")
+        if book.centres.shape[1] != fitted.settings.dims:
+            here = f"{book.centres.shape[1]} dimensions, the model embeds in {fitted.settings.dims}"
+            raise BadInput("model", f"the clusters in {self.path} are of {here}. Copy the run again.")
+        return fitted, book
+
+    def facts(self) -> stored.Facts:
+        """run.json. Raises BadInput where there is none, and for a folder whose links lead out of it."""
+        with self._whole():
+            require_own(self.path, "run")
+            return parsed(stored.Facts, content(self.path / "run.json"))
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """BadInput for whatever else is wrong with a file of this folder."""
+        try:
+            yield
+        except BadInput:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, CRSError) as error:
+            why = str(error) or type(error).__name__
+            raise BadInput(
+                "run", f"{self.path} holds no whole run ({why}). Name the folder of a finished run."
+            ) from error
 
     def write_fidelity(self, figures: dict[str, Any]) -> None:
         """fidelity.json: how far the maps of the run's profiles can be trusted; see `sitscope.trust.quick`."""
@@ -155,39 +194,44 @@ class RunFolder:
 
     def findings(self) -> Findings:
         """All that the figures and the report show, read from the files. Raises BadInput where this is no whole run."""
-        try:
-            facts, plain = (json.loads((self.path / name).read_text()) for name in ("run.json", "scores.json"))
-            tables = [pd.read_parquet(self.path / f"{name}.parquet") for name in ("profiles", "samples")]
-            fields = gpd.read_parquet(self.path / "fields.parquet")
-            maps = xr.open_zarr(self.path / "atlas.zarr")
-        except (OSError, ValueError) as error:
-            raise BadInput(
-                "run", f"{self.path} holds no whole run ({error}). Name the folder of a finished run."
-            ) from error
-        fitted, book = Fitted.load(self.path / "model"), Codebook.load(self.path / "model" / "codebook.json")
+        facts = self.facts()
+        fitted, book = self.model()
+        with self._whole():
+            plain = parsed(stored.StoredScores, content(self.path / "scores.json"))
+            if sorted(plain.recall) != list(book.classes) or len(facts.missing) != len(fitted.dates):
+                raise ValueError("scores.json and run.json are of other classes or dates than the model")
+            scores = Scores.from_dict(plain.model_dump())
+            profiles = stored.profiles(self.path / "profiles.parquet", facts.settings, fitted, scores.classes)
+            samples = stored.samples(self.path / "samples.parquet", fitted, book)
+            fields = stored.fields(self.path / "fields.parquet")
+            maps = stored.maps(self.path / "atlas.zarr", fitted, book)
+            trust = self.path / "fidelity.json"
+            fidelity = parsed(stored.Fidelity, content(trust)).model_dump() if trust.exists() else None
+            table = self.path / "evaluation.csv"
+            evaluation = stored.evaluation(table) if table.exists() else None
         return Findings(
-            title=facts["title"],
-            settings={key: facts[key] for key in ("data", "settings", "versions")},
+            title=printable(facts.title),
+            settings=facts.model_dump(mode="json", include={"data", "settings", "versions"}),
             dates=fitted.dates,
             bands=fitted.bands,
             units=fitted.units,
-            scores=Scores.from_dict(plain),
-            method=facts["settings"]["method"],
-            **_by_method(tables[0], facts["settings"]["method"]),
+            scores=scores,
+            method=facts.settings.method,
+            **_by_method(profiles, facts.settings.method),
             votes=pd.DataFrame(book.votes, index=range(1, len(book.votes) + 1), columns=list(book.classes)),
             assigned=tuple(book.classes[i] if i >= 0 else "" for i in book.assigned),
-            samples=tables[1],
+            samples=samples,
             centres=book.centres,
             losses=fitted.losses,
             best_epoch=fitted.best_epoch,
-            missing=np.array(facts["missing"]),
+            missing=np.array(facts.missing),
             maps=maps,
             fields=fields,
-            notes=facts["notes"],
-            chosen=facts["settings"]["groups"],
-            by_clusters=plain["by_clusters"],
-            fidelity=json.loads(fidelity.read_text()) if (fidelity := self.path / "fidelity.json").exists() else None,
-            evaluation=pd.read_csv(evaluation) if (evaluation := self.path / "evaluation.csv").exists() else None,
+            notes=facts.notes,
+            chosen=facts.settings.groups,
+            by_clusters=plain.model_dump()["by_clusters"],
+            fidelity=fidelity,
+            evaluation=evaluation,
         )
 
 

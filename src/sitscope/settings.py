@@ -1,5 +1,6 @@
 """What can a run be told besides its images and fields?"""
 
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegative
 
 from sitscope.autoencoder.network import Settings
 from sitscope.errors import BadInput
+from sitscope.untrusted import content
 
 READING = {"units", "bands", "start", "end", "orbit", "mask", "mask_values", "border_noise", "border_pixels"}
 READING |= {"doubles", "speckle", "window"}
 """Settings that are options of `open_cube`."""
+
+MOST_BYTES = 1 << 20
+"""Of a file of settings."""
 
 
 class RunSettings(BaseModel):
@@ -22,7 +27,7 @@ class RunSettings(BaseModel):
     8
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     label: str = "crop"
     """Column of the fields that names the class."""
@@ -69,7 +74,7 @@ class RunSettings(BaseModel):
     """How importance is found: along the path from the mean curve, complete, or by the letter's Grad-SLAM."""
     groups: tuple[tuple[str, ...], ...] = ()
     """Classes whose profiles are drawn together, beside those that the scores choose."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     autoencoder: Settings = Settings()
 
 
@@ -81,8 +86,8 @@ def read_settings(file: Path | None, asked: Mapping[str, Any]) -> RunSettings:
     given: dict[str, Any] = {}
     if file is not None:
         try:
-            given = tomllib.loads(Path(file).read_text())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            given = tomllib.loads(content(file, MOST_BYTES).decode())
+        except (OSError, ValueError, RecursionError) as error:
             raise BadInput("settings", f"{file} is no TOML file that can be read ({error}). Correct it.") from error
     nested = given.get("autoencoder", {})
     network = {**nested, **_set(asked.get("autoencoder", {}))} if isinstance(nested, dict) else nested
@@ -94,7 +99,7 @@ def read_settings(file: Path | None, asked: Mapping[str, Any]) -> RunSettings:
         known = RunSettings if len(first["loc"]) < 2 else Settings
         remedy = f" Known names: {', '.join(known.model_fields)}." if first["type"] == "extra_forbidden" else ""
         argument = name.rpartition(".")[2] if file is None else "settings"
-        raise BadInput(argument, f"{name} = {first['input']!r}: {first['msg']}.{remedy}") from error
+        raise BadInput(argument, f"{name} = {reprlib.repr(first['input'])}: {first['msg']}.{remedy}") from error
 
 
 def _set(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Clusters vote for their class, and the whole vote is kept."""
 
+import json
 from itertools import permutations
 from pathlib import Path
 
@@ -63,6 +64,40 @@ def test_a_codebook_comes_back_from_disk_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.votes, book.votes)
     with pytest.raises(BadInput, match="holds no codebook"):
         Codebook.load(tmp_path / "nothing.json")
+
+
+WRONG: dict[str, dict[str, object]] = {
+    "centres that are no numbers": {"centres": [[float("nan"), 0]] * 5},
+    "centres that float32 does not hold": {"centres": [[1e39, 0]] * 5},
+    "centres of different dimensions": {"centres": [[0, 0]] * 4 + [[0]]},
+    "centres of no dimension": {"centres": [[]] * 5},
+    "no centres": {"centres": [], "votes": [], "assigned": []},
+    "votes of other classes": {"votes": [[1, 2]] * 5},
+    "votes below zero": {"votes": [[-1, 2, 3]] * 5},
+    "votes beyond all": {"votes": [[10**30, 2, 3]] * 5},
+    "a class that is not there": {"assigned": [0, 1, 2, 3, 0]},
+    "a class before the first": {"assigned": [0, 1, 2, -2, 0]},
+    "assigned to fewer": {"assigned": [0, 1]},
+    "classes twice": {"classes": ["beet", "beet", "cotton"]},
+    "classes out of order": {"classes": ["cotton", "beet", "tomato"]},
+    "a class without a name": {"classes": ["", "cotton", "tomato"]},
+    "an unknown key": {"more": 1},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_does_not_fit_together_is_no_codebook(tmp_path: Path, wrong: str) -> None:
+    path = fit_codebook(EMBEDDING, LABEL, clusters=5).save(tmp_path / "codebook.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | WRONG[wrong]))
+    with pytest.raises(BadInput, match="holds no codebook"):
+        Codebook.load(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "3", "[]", "\xff", '{"centres": 1}'])
+def test_a_page_that_is_no_codebook_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "codebook.json").write_text(text, encoding="latin-1")
+    with pytest.raises(BadInput, match="holds no codebook"):
+        Codebook.load(tmp_path / "codebook.json")
 
 
 @given(arrays(np.float32, (40, 3), elements=st.floats(-5, 5, width=32)))

@@ -105,3 +105,21 @@ def test_tags_say_the_orbit(tags: dict[str, object], orbit: tuple[str, str]) -> 
 )
 def test_units_are_understood_or_not_but_never_guessed(text: str, units: str | None) -> None:
     assert names.units_in(text) == units
+
+
+ODD = ["²", "٢٠١٧-٠١-٠٣", "9" * 5000, "A2017000", "A2017999T996199", "\x00", "\udcff", "٣" * 400]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_letters_that_only_look_like_numbers_are_no_numbers(odd: str) -> None:
+    """Found by fuzzing."""
+    assert names.date_in(odd) is None or names.date_in(odd) == np.datetime64("2017-01-03")
+    assert names.orbit_of({"RELATIVE_ORBIT": odd}, odd) in [("", ""), (odd, "")]
+    for reader in (names.band_in_name, names.radar_band, names.units_in):
+        reader(odd)
+
+
+def test_a_name_of_a_hundred_thousand_letters_is_read_at_once() -> None:
+    for part in ("S1A_IW_", "2017-", "20170103T", "_VV", "a_", "."):
+        names.band_in_name(part * 20_000)
+        names.orbit_of({}, f"S1A_IW_GRDH_{part * 20_000}")

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from jaxtyping import Float, Float32
-from pydantic import ValidationError
 from torch import Tensor
 
 from sitscope.attribution.fast import compiled
@@ -21,10 +19,8 @@ from sitscope.attribution.gradslam import grad_slam
 from sitscope.attribution.path import integrated, path
 from sitscope.attribution.targets import dimensions
 from sitscope.autoencoder.network import Autoencoder, Settings, as_tensor, scaled
+from sitscope.autoencoder.storing import SCHEMA, read_model
 from sitscope.errors import BadInput
-
-SCHEMA = 2
-"""Version of the model folder; a reader refuses those it does not know. 2 came with the mean curve."""
 
 BATCH = 512
 """Series embedded at once: small enough for the activations to stay in cache."""
@@ -180,49 +176,21 @@ class Fitted:
     def load(cls, folder: str | Path) -> "Fitted":
         """Read what `save` wrote. Raises BadInput when files are missing, damaged, or of an unknown schema."""
         folder = Path(folder)
-        try:
-            written = (folder / "model.json").read_bytes()
-            facts = json.loads(written)
-            weights = (folder / "weights.safetensors").read_bytes()
-            if facts["schema"] != SCHEMA:
-                raise BadInput(
-                    "model",
-                    f"{folder} has schema {facts['schema']}, this version reads {SCHEMA}. "
-                    "Train again, or install the version that wrote it.",
-                )
-            if hashlib.sha256(weights).hexdigest() != facts["sha256"]:
-                raise BadInput(
-                    "model", f"the weights in {folder} are not those that model.json names (sha256). Copy it again."
-                )
-            settings = Settings(**facts["settings"])
-            network = Autoencoder(len(facts["bands"]), len(facts["dates"]), settings)
-            network.load_state_dict(safetensors.torch.load(weights))
-            return cls(
-                network=network.eval().requires_grad_(False),
-                settings=settings,
-                mean=np.array(facts["mean"], np.float32),
-                std=np.array(facts["std"], np.float32),
-                curve=np.array(facts["curve"], np.float32),
-                dates=np.array(facts["dates"], "datetime64[ns]"),
-                bands=tuple(facts["bands"]),
-                units=facts["units"],
-                losses=facts["losses"],
-                best_epoch=facts["best_epoch"],
-                seed=facts["seed"],
-                home=(str(folder.absolute()), hashlib.sha256(written).hexdigest()),
-            )
-        except (
-            OSError,
-            KeyError,
-            TypeError,
-            ValidationError,
-            json.JSONDecodeError,
-            RuntimeError,
-            safetensors.SafetensorError,
-        ) as error:
-            raise BadInput(
-                "model", f"{folder} holds no model that can be read ({error}). Name the model folder of a run."
-            ) from error
+        stored, network, sha256 = read_model(folder)
+        return cls(
+            network=network.eval().requires_grad_(False),
+            settings=stored.settings,
+            mean=np.array(stored.mean, np.float32),
+            std=np.array(stored.std, np.float32),
+            curve=np.array(stored.curve, np.float32),
+            dates=stored.datetimes(),
+            bands=stored.bands,
+            units=stored.units,
+            losses=stored.losses,
+            best_epoch=stored.best_epoch,
+            seed=stored.seed,
+            home=(str(folder.absolute()), sha256),
+        )
 
 
 @lru_cache(maxsize=4)

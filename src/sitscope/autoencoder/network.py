@@ -2,14 +2,21 @@
 
 from collections import OrderedDict
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from sitscope.errors import BadInput
+
+Width = Annotated[int, Field(gt=0, le=65_536)]
+Span = Annotated[int, Field(gt=0, le=10_000)]
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
+
+MOST_WEIGHTS = 1 << 28
+"""Of a network: 1 GB, and 4 GB while it is trained. The default has 0.6 million for 61 dates."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "relu": nn.ReLU, "gelu": nn.GELU}
 
@@ -24,32 +31,32 @@ class Settings(BaseModel):
     8
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    dims: PositiveInt = 2
+    dims: Width = 2
     """Dimensions of the embedding."""
-    filters: tuple[PositiveInt, ...] = Field((64, 128, 256), min_length=1)
+    filters: tuple[Width, ...] = Field((64, 128, 256), min_length=1, max_length=64)
     """Feature maps of each convolution; their number is the depth."""
-    kernels: tuple[PositiveInt, ...] = (7, 5, 3)
+    kernels: tuple[Span, ...] = (7, 5, 3)
     """Dates that each convolution sees at once."""
-    strides: tuple[PositiveInt, ...] = (1, 1, 1)
+    strides: tuple[Span, ...] = (1, 1, 1)
     """Steps of each convolution, in dates."""
-    pooling: tuple[PositiveInt, ...] = (2, 2, 2)
+    pooling: tuple[Span, ...] = (2, 2, 2)
     """Dates merged by the max-pooling after each convolution; 1 means none."""
     padding: Literal["same", "valid"] = "same"
     """Zeros around the season, or none."""
     activation: Literal["elu", "relu", "gelu"] = "elu"
-    hidden: tuple[PositiveInt, ...] = (128, 64)
+    hidden: tuple[Width, ...] = Field((128, 64), max_length=64)
     """Widths of the dense layers between convolutions and embedding; the decoder has them in reverse."""
 
-    epochs: PositiveInt = 60
-    batch: PositiveInt = 256
+    epochs: Count = 60
+    batch: Count = 256
     """Most series per training step; fewer where there are few, so that an epoch still has 30 steps."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=1000)
     """Step of Adam; it falls to a hundredth of this along half a cosine, which steadies runs of different seeds."""
     validation: float = Field(0.1, gt=0, lt=1)
     """Share of the training fields that only tell when to stop."""
-    patience: PositiveInt = 10
+    patience: Count = 10
     """Epochs without a better validation loss after which training stops."""
 
     @model_validator(mode="after")
@@ -71,6 +78,7 @@ class Autoencoder(nn.Module):
     def __init__(self, bands: int, dates: int, settings: Settings) -> None:
         super().__init__()
         cells = cells_left(dates, settings)
+        _refuse_huge(bands, dates, settings)
         act = ACTIVATIONS[settings.activation]
         blocks: OrderedDict[str, nn.Module] = OrderedDict()
         channels = (bands, *settings.filters)
@@ -120,6 +128,29 @@ def cells_left(dates: int, settings: Settings) -> int:
                 "Give more dates, or fewer blocks, less pooling, or padding 'same'.",
             )
     return t
+
+
+def weights_in(bands: int, dates: int, settings: Settings) -> int:
+    """How many numbers training would choose, known without making the network.
+
+    >>> weights_in(2, 61, Settings()) == parameters(Autoencoder(2, 61, Settings()))
+    True
+    """
+    channels = (bands, *settings.filters)
+    convolutions = sum(b * a * k + a for (b, a), k in zip(pairwise(channels), settings.kernels, strict=True))
+    widths = (channels[-1] * cells_left(dates, settings), *settings.hidden, settings.dims)
+    back = (*widths[:0:-1], bands * dates)
+    return convolutions + sum(b * a + a for layers in (widths, back) for b, a in pairwise(layers))
+
+
+def _refuse_huge(bands: int, dates: int, settings: Settings) -> None:
+    count = weights_in(bands, dates, settings)
+    if count > MOST_WEIGHTS:
+        raise BadInput(
+            "settings",
+            f"this network would have {count:,} weights for {dates} dates, and {MOST_WEIGHTS:,} are the most. Ask for "
+            "fewer filters, smaller kernels or narrower layers.",
+        )
 
 
 def parameters(network: nn.Module) -> int:

@@ -4,14 +4,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Shaped
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from sitscope.errors import BadInput
+from sitscope.untrusted import Single, content, parsed
 
 CHUNK = 1 << 13
 """Embeddings assigned at once, so that the distances stay in the cache."""
@@ -97,12 +100,35 @@ class Codebook:
     def load(cls, path: str | Path) -> "Codebook":
         """Read what `save` wrote. Raises BadInput when it is missing or damaged."""
         try:
-            facts = json.loads(Path(path).read_text())
-            centres = np.array(facts["centres"], np.float32)
-            votes, assigned = np.array(facts["votes"], np.int64), np.array(facts["assigned"], np.int64)
-            return cls(centres, votes, tuple(facts["classes"]), assigned)
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            facts = parsed(StoredCodebook, content(path))
+            arrays = np.array(facts.centres, np.float32), np.array(facts.votes, np.int64)
+            return cls(*arrays, facts.classes, np.array(facts.assigned, np.int64))
+        except (OSError, ValueError) as error:
             raise BadInput("model", f"{path} holds no codebook ({error}). Name the folder of a whole run.") from error
+
+
+class StoredCodebook(BaseModel):
+    """codebook.json, as `Codebook.save` writes it: k clusters, d dimensions, m classes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    centres: tuple[tuple[Single, ...], ...] = Field(min_length=1)
+    votes: tuple[tuple[Annotated[int, Field(ge=0, lt=2**53)], ...], ...]
+    assigned: tuple[Annotated[int, Field(ge=-1)], ...]
+    classes: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _of_one_size(self) -> "StoredCodebook":
+        k, m = len(self.centres), len(self.classes)
+        if len({len(centre) for centre in self.centres}) > 1 or not self.centres[0]:
+            raise ValueError("the centres have different numbers of dimensions")
+        if [len(row) for row in self.votes] != [m] * k or len(self.assigned) != k:
+            raise ValueError(f"votes and assigned are not of {k} clusters and {m} classes")
+        if max(self.assigned) >= m:
+            raise ValueError(f"a cluster is assigned class {max(self.assigned)}, and there are {m}")
+        if list(self.classes) != sorted(set(self.classes)):
+            raise ValueError("the classes are not in order, each once")
+        return self
 
 
 def fit_codebook(

@@ -1,5 +1,6 @@
 """How does what xarray opens, NetCDF, Zarr or an object in memory, become bands on one grid?"""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -7,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import xarray as xr
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from sitscope.cube import names
 from sitscope.cube.grid import Grid, by_grid, one_grid
+from sitscope.cube.guarded import open_guarded
 from sitscope.cube.names import few
 from sitscope.errors import BadInput, attempt
 
@@ -53,27 +56,9 @@ def _opened_file(path: str, bands: Sequence[str] | None) -> dict[str, xr.DataArr
 
 
 def _opened(path: str) -> xr.Dataset:
-    zarr = Path(path).is_dir()
-    engine = "zarr" if zarr else "scipy" if _is_classic(path) else "h5netcdf"
-    options: dict[str, Any] = {"consolidated": False} if zarr else {}
-    try:
-        # Without chunks here: each block is later cut from the file itself, whatever the file's own chunks.
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", ".*referenced in grid_mapping not in variables"
-            )  # said in our words below
-            return xr.open_dataset(path, engine=engine, chunks=None, decode_coords="all", **options)
-    except Exception as error:  # noqa: BLE001 - each library has its own errors for a file that it cannot read
-        kind = "Zarr store" if zarr else "NetCDF file"
-        raise BadInput(
-            "images", f"{path} cannot be read as a {kind} ({error}). Copy it again, or leave it out."
-        ) from None
-
-
-def _is_classic(path: str) -> bool:
-    """NetCDF 3, which is no HDF5."""
-    with Path(path).open("rb") as file:
-        return file.read(3) == b"CDF"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*referenced in grid_mapping not in variables")  # said in our words below
+        return open_guarded(path, "images")
 
 
 def open_object(images: xr.DataArray | xr.Dataset, bands: Sequence[str] | None) -> dict[str, xr.DataArray]:
@@ -125,8 +110,8 @@ def _crs(dataset: xr.Dataset) -> CRS:
     """From CF's grid mapping, or from the attributes and coordinates that stackstac, cubo and others leave."""
     first = next(iter(dataset.data_vars.values()), dataset)
     for source in (first, dataset):
-        if source.rio.crs is not None:
-            return source.rio.crs
+        if (crs := _written_crs(source)) is not None:
+            return crs
     scalars = {str(name): coord.item() for name, coord in dataset.coords.items() if coord.ndim == 0}
     for found in (first.attrs, dataset.attrs, scalars):
         for key in CRS_KEYS:
@@ -138,21 +123,35 @@ def _crs(dataset: xr.Dataset) -> CRS:
     raise BadInput("images", f"no coordinate reference system in coordinates or attributes. {remedy}")
 
 
+def _written_crs(source: xr.DataArray | xr.Dataset) -> CRS | None:
+    try:
+        return source.rio.crs
+    except (ValueError, TypeError, AttributeError, pyproj.exceptions.CRSError):  # one that PROJ does not understand
+        return None
+
+
 def _parsed_crs(text: str) -> CRS | None:
     try:
-        return CRS.from_epsg(int(text)) if text.isdigit() and int(text) else CRS.from_user_input(text) if text else None
-    except CRSError:
+        if re.fullmatch(r"[0-9]{1,9}", text):
+            return CRS.from_epsg(int(text)) if int(text) else None
+        return CRS.from_user_input(text) if text else None
+    except (CRSError, ValueError):
         return None
 
 
 def _centred(dataset: xr.Dataset) -> xr.Dataset:
     """The same with coordinates at the centres of pixels: stackstac gives their upper left corners by default."""
     said = [array.attrs["transform"] for array in dataset.data_vars.values() if "transform" in array.attrs]
-    if not said or len(said[0]) < 6:
+    numbers = [_number(each) for each in said[0][:6]] if said and isinstance(said[0], list | tuple | np.ndarray) else []
+    if len(numbers) < 6 or any(each is None or not np.isfinite(each) for each in numbers):
         return dataset
-    right, _, west, _, down, north = said[0][:6]
+    right, _, west, _, down, north = (each or 0.0 for each in numbers)
     for axis, size, origin in (("x", right, west), ("y", down, north)):
-        steps = (float(dataset[axis].values[0]) - origin) / size
+        if not size or axis not in dataset.coords or not dataset[axis].size or dataset[axis].dtype.kind not in "fiu":
+            continue
+        steps = (float(dataset[axis].values.flat[0]) - origin) / size
+        if not np.isfinite(steps):
+            continue
         if abs(steps - round(steps)) < 0.01:  # a whole number of pixels from the corner of all: a corner itself
             dataset = dataset.assign_coords({axis: dataset[axis].values + size / 2})
     return dataset
@@ -170,8 +169,8 @@ def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
         raise BadInput("images", message)
     array = array.squeeze(extra, drop=True)
     if "band" not in array.dims:
-        return [(names.radar_band(name) or name, array)]
-    labels = [str(label) for label in array["band"].values] if "band" in array.coords else []
+        return [(names.radar_band(name) or names.band_name(name) or "values", array)]
+    labels = [names.band_name(str(label)) or "" for label in array["band"].values] if "band" in array.coords else []
     if not labels or (array.sizes["band"] > 1 and all(names.NAMELESS.fullmatch(label) for label in labels)):
         raise BadInput(
             "bands", f"the axis band of {name} has no names. Say them with images.assign_coords(band=[...])."
@@ -182,12 +181,21 @@ def _parts(name: str, array: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
 def _described(part: xr.DataArray, attrs: Mapping[str, Any], name: str) -> xr.DataArray:
     """Units, orbits and nodata where the rest of the package looks for them."""
     label = str(part.coords["band"].item()) if "band" in part.coords else name
-    units = part.attrs.get("units") or attrs.get("units") or names.suffix_units(label) or ""
+    said = [each for each in (part.attrs.get("units"), attrs.get("units")) if isinstance(each, str) and each]
+    units = [*said, names.suffix_units(label)][0]
     orbits = _orbits(part, {**attrs, **part.attrs})
-    nodata = next((part.attrs[key] for key in NODATA_KEYS if key in part.attrs), None)
+    nodata = next((number for key in NODATA_KEYS if (number := _number(part.attrs.get(key))) is not None), None)
     part = part.drop_vars([key for key in part.coords if key not in ("time", "y", "x")]).assign_coords(orbits)
-    part.attrs = {"units": [str(units)]} | ({} if nodata is None else {"nodata": float(nodata)})
+    part.attrs = {"units": [units]} | ({} if nodata is None else {"nodata": nodata})
     return part.transpose("time", "y", "x")
+
+
+def _number(value: Any) -> float | None:
+    """One number; None for anything else that may stand in an attribute."""
+    try:
+        return float(np.asarray(value, dtype="float64").item())
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _orbits(part: xr.DataArray, attrs: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,10 +213,16 @@ def _orbits(part: xr.DataArray, attrs: Mapping[str, Any]) -> dict[str, Any]:
 def _on_grid(part: xr.DataArray, crs: CRS) -> xr.DataArray:
     """Rows from the north, columns from the west, coordinates at the centres of pixels, evenly spaced."""
     for axis in ("y", "x"):
-        values = part[axis].values.astype("float64") if axis in part.coords else np.empty(0)
+        there = axis in part.coords and part[axis].dims == (axis,) and part[axis].dtype.kind in "fiu"
+        values = part[axis].values.astype("float64") if there else np.empty(0)
         steps = np.diff(values)
         # a tenth of a pixel: float32 rounds northings to half a metre
-        if not values.size or (steps.size and np.ptp(steps) > 0.1 * abs(steps.mean())) or (steps == 0).any():
+        if (
+            not np.isfinite(values).all()
+            or not values.size
+            or (steps.size and np.ptp(steps) > 0.1 * abs(steps.mean()))
+            or (steps == 0).any()
+        ):
             remedy = "Give both, evenly spaced (for example with odc.geo or gdalwarp)."
             raise BadInput("images", f"the coordinate {axis} is missing or unevenly spaced. {remedy}")
         part = part.assign_coords({axis: values})
@@ -219,7 +233,7 @@ def _on_grid(part: xr.DataArray, crs: CRS) -> xr.DataArray:
 
 def _in_time(part: xr.DataArray, band: str) -> xr.DataArray:
     """Dates sorted."""
-    if "time" not in part.coords or part.time.dtype.kind != "M":
+    if "time" not in part.coords or part.time.dtype.kind != "M" or not part.time.size or part.time.isnull().any():
         found = few(part.time.values[:3]) if "time" in part.coords else "no coordinate"
         raise BadInput("images", f"time holds no dates but {found}. Give it dates, in CF's or in numpy's way.")
     times = part.time.values.astype("datetime64[ns]")

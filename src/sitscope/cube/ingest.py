@@ -29,6 +29,7 @@ from sitscope.cube.periods import COUNT, Periods, composed, periods
 from sitscope.cube.reading import BLOCK_BYTES, ZARR_MARKS, Images, as_cube, files, open_bands
 from sitscope.cube.store import for_zarr
 from sitscope.errors import BadInput
+from sitscope.untrusted import content, require_own
 
 SIDE = 128
 """Pixels along y and x of a chunk: 4 MB for 61 dates of a band."""
@@ -261,15 +262,17 @@ def _described(dataset: xr.Dataset) -> dict[str, Any]:
 def _left(partial: Path, facts: dict[str, Any]) -> int:
     """Rows of blocks that an interrupted conversion of the same images left; -1 where there is none."""
     try:
-        left = json.loads((partial / MARK).read_text())
-    except (OSError, json.JSONDecodeError):
+        left = json.loads(content(partial / MARK))
+    except (OSError, ValueError, RecursionError):
         return -1
-    return int(left["rows"]) if left.get("facts") == facts else -1
+    done = left.get("rows") if isinstance(left, dict) and left.get("facts") == facts else None
+    return done if isinstance(done, int) else -1
 
 
 def _begin(partial: Path, dataset: xr.Dataset, layout: Layout, facts: dict[str, Any]) -> None:
     """An empty cube, unless an interrupted conversion of the same images left one; objects in memory have no names."""
     if _left(partial, facts) >= 0 and facts["images"] is not None and (partial / "cube").exists():
+        require_own(partial, "out")
         for torn in (partial / "cube").rglob("*.partial"):  # a chunk on its way when the process was killed
             torn.unlink()
         return

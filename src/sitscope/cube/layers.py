@@ -17,6 +17,7 @@ from xarray.core import indexing
 from sitscope.cube import names
 from sitscope.cube.grid import Grid, by_grid, one_grid
 from sitscope.cube.names import few
+from sitscope.cube.pictures import block_of, picture, require_measured
 from sitscope.errors import BadInput, attempt
 
 
@@ -93,15 +94,17 @@ def _read_tags(path: str, bands: Sequence[str] | None, *, tags: bool = True) -> 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said in our own words below
-            with rasterio.open(path) as source:
+            with picture(path) as source:
                 grid = _grid(source)
                 layers = [_layer(source, index) for index in source.indexes] if tags else []
-                block = source.block_shapes[0]
-    except RasterioError as error:
+                block = block_of(source)
+    except BadInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - GDAL, PROJ and tags of unknown letters each have their own
         raise BadInput("images", _unreadable(path, error)) from None
     unnamed = [replace(layer, band=layer.band or f"layer {layer.index}") for layer in layers]
     named = attempt(lambda: _named(layers, bands), unnamed) if tags else []
-    return File(path, grid, named, (int(block[0]), int(block[1])))
+    return File(path, grid, named, block)
 
 
 def _unreadable(path: str, error: Exception) -> str:
@@ -120,6 +123,7 @@ def _grid(source: rasterio.DatasetReader) -> Grid:
     if np.dtype(source.dtypes[0]).kind == "c":
         remedy = "Give calibrated backscatter, sigma0 or gamma0."
         raise BadInput("images", f"{source.name} holds complex numbers, as single-look products do. {remedy}")
+    require_measured(source)
     return Grid(source.crs, source.transform, source.height, source.width)
 
 
@@ -131,7 +135,7 @@ def _layer(source: rasterio.DatasetReader, index: int) -> Layer:
     return Layer(
         path=source.name,
         index=index,
-        band=names.band_in_description(description) or names.band_in_name(stem),
+        band=names.band_name(names.band_in_description(description) or names.band_in_name(stem)),
         time=attempt(partial(_agreed, here, names.date_in(stem), source.name), here),
         units=source.units[index - 1] or names.tag(tags, ("units", "unit")) or names.suffix_units(description),
         orbit=names.orbit_of(tags, stem),
@@ -160,7 +164,7 @@ def _named(layers: list[Layer], bands: Sequence[str] | None) -> list[Layer]:
     if all(layer.band for layer in layers) and len(keys) == len(layers):
         return layers
     if bands is not None and len(bands) == len(layers):
-        given = [names.radar_band(band) or band for band in bands]
+        given = [names.radar_band(band) or names.band_name(band) for band in bands]
         return [replace(layer, band=band) for layer, band in zip(layers, given, strict=True)]
     but = "" if bands is None else f", and {len(bands)} are given"
     example = few([f"'{band}'" for band in ("VV", "VH", "B3", "B4", "B5", "B6")[: len(layers)]], 6)
@@ -246,9 +250,9 @@ class Stack(BackendArray):
 def _values(path: str, layers: list[Layer], window: Window) -> Iterable[np.ndarray]:
     """The window of these layers of one file, NaN where missing."""
     try:
-        with rasterio.open(path) as source:
+        with picture(path) as source:
             stored = source.read([layer.index for layer in layers], window=window)
-    except RasterioError as error:
+    except (RasterioError, OSError) as error:
         raise BadInput("images", _unreadable(path, error)) from None
     for layer, raw in zip(layers, stored, strict=True):
         values = raw.astype("float32")

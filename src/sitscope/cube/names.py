@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from sitscope.errors import BadInput
+from sitscope.untrusted import printable
 
 # Delimited by anything but letters and digits, or glued to the radiometry as in Sigma0VV.
 RADAR = re.compile(r"(?:^|[^A-Za-z0-9]|(?:sigma|gamma|beta)0?)(VV|VH|HH|HV)(?![A-Za-z0-9])", re.IGNORECASE)
@@ -74,6 +75,8 @@ def _time(parts: Mapping[str, str | None]) -> np.datetime64 | None:
     except ValueError:
         return None
     if parts.get("doy"):
+        if not 1 <= int(parts["doy"] or 0) <= 366:
+            return None
         return time + np.timedelta64(int(parts["doy"] or 0) - 1, "D")
     return time
 
@@ -116,6 +119,16 @@ def band_in_name(stem: str) -> str | None:
     return left[0] if len(left) == 1 and not RADAR.search(stem) else None
 
 
+def band_name(said: str | None) -> str | None:
+    """The same fit for the name of a file and of a variable: what others wrote into a tag may be a path.
+
+    >>> band_name("../VV\x07"), band_name(" ")
+    ('-VV', None)
+    """
+    plain = re.sub(r"[/\\\\]+", "-", printable(said or "")).strip(". ")[:80]
+    return plain or None
+
+
 def units_in(text: str) -> str | None:
     """ "dB" or "linear" where a tag says so; None where it is silent or says something else."""
     word = text.strip().lower()
@@ -151,8 +164,10 @@ def orbit_of(tags: Mapping[str, object], stem: str = "") -> tuple[str, str]:
 
 def _relative(text: str) -> str:
     text = re.sub(r"\.0$", "", text)
-    absolute = text.isdigit() and int(text) > 175  # Sentinel-1 repeats after 175 orbits: a larger number is a count
-    return "" if absolute or _direction(text) or text.lower() in ("nan", "none") else text.lstrip("0")
+    absolute = (
+        re.fullmatch(r"[0-9]{1,9}", text) and int(text) > 175
+    )  # Sentinel-1 repeats after 175 orbits: a larger number is a count
+    return "" if absolute or len(text) > 40 or _direction(text) or text.lower() in ("nan", "none") else text.lstrip("0")
 
 
 def _direction(text: str) -> str:

@@ -20,6 +20,7 @@ from jaxtyping import Int
 from sitscope.errors import BadInput
 from sitscope.mapping.plan import Block
 from sitscope.mapping.sums import Sums
+from sitscope.untrusted import content
 
 JOB, DONE, OWNER = "job.json", "done", "owner.zarr"
 SUMS = ("clusters", "fields")
@@ -32,13 +33,23 @@ def left_over(folder: Path, facts: dict[str, Any]) -> list[Block] | None:
     facts: of which "images" is the fingerprint of the images.
     """
     try:
-        there = json.loads((folder / JOB).read_text())
-    except (OSError, ValueError):
+        there = json.loads(content(folder / JOB))
+    except (OSError, ValueError, RecursionError):
         return None
     same = isinstance(there, dict) and there.get("facts") == json.loads(json.dumps(facts))
     if not same or facts["images"] is None:  # nobody knows whether a cube in memory is the one it was
         return None
-    return [Block(*edges) for edges in there["blocks"]]
+    return _blocks(there.get("blocks"))
+
+
+def _blocks(edges: Any) -> list[Block] | None:
+    """The blocks that were planned; None where somebody else wrote there."""
+    if not isinstance(edges, list) or not edges:
+        return None
+    if any(not isinstance(e, list) or [type(n) for n in e] != [int] * 4 for e in edges):
+        return None
+    found = [Block(*each) for each in edges]
+    return None if any(not 0 <= b.top < b.bottom < 2**31 or not 0 <= b.left < b.right < 2**31 for b in found) else found
 
 
 def begin(folder: Path, facts: dict[str, Any], blocks: Sequence[Block]) -> None:
@@ -67,9 +78,30 @@ def remaining(folder: Path, blocks: Sequence[Block]) -> list[Block]:
 def found(folder: Path, blocks: Sequence[Block]) -> Iterator[tuple[Sums, Sums]]:
     """The sums of each block, by cluster and by field, in the order of the blocks."""
     for block in blocks:
-        with np.load(_place(folder, block), allow_pickle=False) as there:
-            clusters, fields = (Sums(*(there[f"{of}_{part}"] for part in PARTS)) for of in SUMS)
+        try:
+            clusters, fields = _sums(_place(folder, block))
+        except Exception as error:  # noqa: BLE001 - numpy, zip and zlib each have their own for a damaged file
+            why = str(error) or type(error).__name__
+            remedy = "Remove it, and start again with the same options: this block is done anew."
+            raise BadInput("out", f"{_place(folder, block)} is damaged ({why}). {remedy}") from None
         yield clusters, fields
+
+
+def _sums(path: Path) -> tuple[Sums, Sums]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as there:
+        if any(member.compress_type for member in there.zip.infolist()):  # ours are stored as they are
+            raise ValueError("it is compressed")
+        clusters, fields = (Sums(*(there[f"{of}_{part}"] for part in PARTS)) for of in SUMS)
+    for each in (clusters, fields):
+        g = each.ids.size
+        if (
+            each.ids.shape != (g,)
+            or each.count.shape != (g,)
+            or each.square.shape != each.total.shape
+            or len(each.total) != g
+        ):
+            raise ValueError("its sums are of other shapes")
+    return clusters, fields
 
 
 def owner_of(folder: Path, block: Block) -> Int[np.ndarray, "h w"] | None:
