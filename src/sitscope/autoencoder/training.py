@@ -56,13 +56,13 @@ def fit(
     settings = settings or Settings()
     x = _values(series)
     groups = np.asarray(series.field) if hasattr(series, "field") else np.full(len(x), -1)
-    held = _held_out(groups, settings.validation, seed)
+    held = held_out(groups, settings.validation, seed)
     mean, std = scaling(x[~held], tuple(map(str, np.asarray(series.band))))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Autoencoder(x.shape[1], x.shape[2], settings).to(device)
         z = scaled(as_tensor(x, torch.device(device)), *(as_tensor(v, torch.device(device)) for v in (mean, std)))
-        losses, best = _learn(network, z[torch.as_tensor(~held)], z[torch.as_tensor(held)], settings, progress)
+        losses, best = learn(network, z[torch.as_tensor(~held)], z[torch.as_tensor(held)], settings, progress)
     return Fitted(
         network=network.eval().requires_grad_(False),
         settings=settings,
@@ -78,7 +78,7 @@ def fit(
     )
 
 
-def _learn(
+def learn(
     network: nn.Module,
     train: Float[Tensor, "n c t"],
     held: Float[Tensor, "m c t"],
@@ -144,7 +144,7 @@ def _values(series: Series) -> Float32[np.ndarray, "n c t"]:
     return x
 
 
-def _held_out(field: Shaped[np.ndarray, " n"], share: float, seed: int) -> Bool[np.ndarray, " n"]:
+def held_out(field: Shaped[np.ndarray, " n"], share: float, seed: int) -> Bool[np.ndarray, " n"]:
     """Which series only validate: whole fields, and pixels of no field (-1) one by one."""
     rng = np.random.default_rng(seed)
     alone = field < 0
