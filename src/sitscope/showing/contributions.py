@@ -74,7 +74,7 @@ def contributions_figure(table: pd.DataFrame, letter: pd.DataFrame, shares: pd.D
             by_band = [percent(share) for share in wide.to_numpy().sum(axis=1)]
             strips.append(Strip(title, list(wide.index), wide.columns.to_numpy(), wide.to_numpy(), by_band, line))
         panels.append((f"Embedding dimension {dim}", strips))
-    return _drawn(panels, SHARE, "Share")
+    return _drawn(panels, SHARE, "Share", 1 if len(panels) <= 2 else 2)
 
 
 @styled
@@ -101,7 +101,7 @@ def margins_figure(margins: pd.DataFrame) -> Figure:
             title = f"{sensor} {_signed(values.sum())}"
             strips.append(Strip(title, list(wide.index), wide.columns.to_numpy(), values, by_band))
         panels.append((f"{one} from {other}", strips))
-    return _drawn(panels, IMPORTANCE, "Share")
+    return _drawn(panels, IMPORTANCE, "Share", 1)  # names of classes may be long
 
 
 def _wide(cells: pd.DataFrame, whole: float) -> pd.DataFrame:
@@ -114,8 +114,7 @@ def _signed(share: float) -> str:
     return f"{100 * share:.0f} %".replace("-", "−")
 
 
-def _drawn(panels: Sequence[tuple[str, Sequence[Strip]]], colours: Colormap, what: str) -> Figure:
-    columns = 1 if len(panels) <= 2 else 2
+def _drawn(panels: Sequence[tuple[str, Sequence[Strip]]], colours: Colormap, what: str, columns: int) -> Figure:
     rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
     heights = [max(sum(strip.inches for strip in strips) for _, strips in row) + 0.25 for row in rows]
     figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.3), layout="constrained")
