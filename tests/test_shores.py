@@ -30,10 +30,11 @@ ORDER = [
     "showing",
     "mapping",
     "settings",
+    "fusion_plan",
     "stored",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
+ORDER += ["facts", "trust", "job", "fusing", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

@@ -96,10 +96,10 @@ def run(
     settings = settings or RunSettings()
     out = Path(out)
     require_free(out, overwrite)
-    with _stage(talk, "reading images"):
+    with stage(talk, "reading images"):
         source = Source.of(images, settings.model_dump(include=READING))
         cube = opened(source)
-    with _stage(talk, "sampling fields"):
+    with stage(talk, "sampling fields"):
         options = {"label", "buffer", "min_pixels", "max_pixels", "unlabelled", "fill", "seed"}
         series = sample(cube, fields, **settings.model_dump(include=options))
         train, test = split_by_field(series, test=settings.test, seed=settings.seed)
@@ -110,12 +110,12 @@ def run(
     accept(known)
     folder = RunFolder.begin(out, known)
     fitted = _trained(folder, train, settings, talk)
-    with _stage(talk, "clustering"):
+    with stage(talk, "clustering"):
         train, test = (s.assign(embedding=(("series", "dim"), fitted.embed(s.x))) for s in (train, test))
         book = _clustered(train, settings, settings.clusters)
         folder.write_codebook(book)
         folder.write_scores(_scores(test, book), _by_clusters(train, test, settings))
-    with _stage(talk, "explaining classes"):
+    with stage(talk, "explaining classes"):
         folder.write_profiles(profiles(test, fitted, book))
         samples = pd.concat([_described(train, "train", book), _described(test, "test", book)], ignore_index=True)
         samples = samples[samples.label != ""]  # its index still says where each one's values lie
@@ -143,7 +143,7 @@ def show(folder: RunFolder, talk: Talk = silent, groups: Sequence[Sequence[str]]
     findings = folder.findings()
     if groups is not None:
         findings = replace(findings, chosen=groups)
-    with _stage(talk, "drawing the report"):
+    with stage(talk, "drawing the report"):
         drawn = list(plates(findings))
         write_figures(folder.path / "figures", findings, drawn)
         write_report(folder.path / "report.html", findings, drawn)
@@ -195,7 +195,7 @@ def _map(folder: RunFolder, job: Job, fields: gpd.GeoDataFrame, settings: RunSet
     )
     folder.write_pixel_profiles(pixel_profiles(made, job))
     folder.write_fields(field_table(fields, made, job))
-    with _stage(talk, "writing maps"):
+    with stage(talk, "writing maps"):
         folder.write_maps(job.book, partial(talk, "writing maps"))
         folder.write_item()
 
@@ -265,7 +265,8 @@ def _field_table(fields: Any, cube: xr.DataArray, samples: pd.DataFrame, label: 
 
 
 @contextmanager
-def _stage(talk: Talk, name: str) -> Iterator[None]:
+def stage(talk: Talk, name: str) -> Iterator[None]:
+    """Tell of the beginning and the end of what has no steps."""
     talk(name, 0, 1)
     yield
     talk(name, 1, 1)

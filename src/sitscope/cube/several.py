@@ -73,7 +73,9 @@ def sample_sensors(
         gaps = ", ".join(f"{one} {each.attrs['dropped']}" for one, each in found.items())
         remedy = "Give images with fewer gaps, or fill them linearly in time: fill=True."
         raise BadInput("images", f"no pixel has a whole series in every sensor; left out for gaps: {gaps}. {remedy}")
-    refuse_one_class(base.label.values[whole & (base.label.values != "")].tolist(), label, "have whole series")
+    left = base.isel(series=np.flatnonzero(whole & (base.label.values != "")))
+    first_of = np.unique(left.field.values, return_index=True)[1]
+    refuse_one_class(left.label.values[first_of].tolist(), label, "have whole series in every sensor")
     dropped = base.attrs["dropped"] + int((~whole).sum())
     rows = np.flatnonzero(whole)
     return {one: each.sel(series=rows).assign_attrs(dropped=dropped) for one, each in found.items()}

@@ -183,7 +183,7 @@ def _bands(axes: Axes, strip: Strip, span: tuple[float, float], narrow: bool, da
     leave_bare(axes)
     for row, text in enumerate(strip.said):
         axes.annotate(
-            text, (1, row), (30, 0), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=SMALL,
+            text, (1, row), (34, 0), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=SMALL,
             ha="right", va="center", annotation_clip=False,
         )  # fmt: skip
     axes.plot(days_of(strip.dates), np.full(len(strip.dates), len(strip.bands) - 0.5), "|", color=MUTED, markersize=4,
