@@ -2,15 +2,16 @@
 
 Monthly Sentinel-1 and Sentinel-2 over Canada (../shared/data/ca_crops_s1s2_2017_monthly.npz): 18 months of VV, VH in dB
 and nine reflectances, 60 classes with a long tail. Gaps are filled linearly in time within each band. Each autoencoder
-(the default network, 2-D) and each PCA (2-D, of z-scores) is followed by the same k-means with 64 clusters and the same
-majority vote, on the same splits: places, cells of a quarter degree, are drawn at random, 30 % of them for the test.
+(the default network) and each PCA (of z-scores) is followed by the same k-means with 64 clusters and the same majority
+vote, on the same splits: places, cells of a quarter degree, are drawn at random, 30 % of them for the test.
 
 The interval of a mean over splits is Nadeau and Bengio's (2003): Student's with the variance multiplied by
 1/splits + test/train, since the splits share most of their training series. Differences are paired by split.
 
-    python -m benchmarks.sensors [--splits 5] [--epochs 20] [--picture docs/images/sensors.png]
+    python -m benchmarks.sensors [--splits 5] [--epochs 20] [--dims 2] [--season] [--picture docs/images/sensors.png]
 
-The last line is JSON.
+--season takes April to October 2017 only, with the last pooling left out, as seven months are too few for it. The last
+line is JSON.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import t as student
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupShuffleSplit
@@ -55,12 +57,14 @@ COMPARED = [
 ]
 
 
-def series() -> tuple[list[np.ndarray], list[Sensor], np.ndarray, np.ndarray]:
+def series(season: bool) -> tuple[list[np.ndarray], list[Sensor], np.ndarray, np.ndarray]:
     """Series (n, c, t) of each sensor, the sensors, labels (n,) and places (n,)."""
     with np.load(DATA) as file:
         x, y, classes, bands, dates = (file[key] for key in ("x", "y", "classes", "bands", "dates"))
         cells = np.floor(np.stack([file["lat"], file["lon"]], axis=1) / DEGREES)
     x, days = x.transpose(0, 2, 1), dates.astype("datetime64[ns]")
+    if season:
+        x, days = x[:, :, 3:10], days[3:10]
     enough = ((~np.isnan(x)).sum(axis=2) >= 2).all(axis=1) & (y >= 0)
     x = filled_in_time(x[enough], days)
     place = np.unique(cells[enough], axis=0, return_inverse=True)[1].ravel()
@@ -77,18 +81,18 @@ def scored(embedding: Sequence[np.ndarray], label: Sequence[np.ndarray], seed: i
 
 
 def trained(
-    x: list[np.ndarray], sensors: list[Sensor], place: np.ndarray, epochs: int, seed: int
+    x: list[np.ndarray], sensors: list[Sensor], place: np.ndarray, settings: Settings, seed: int
 ) -> Iterator[tuple[str, list[int], Callable[[list[np.ndarray]], np.ndarray], Fused | None]]:
     """Name, sensors used, embedding, and the model, of each autoencoder and each PCA."""
     for name, how in MODELS.items():
         which = how["which"]
         options = {key: value for key, value in how.items() if key != "which"}
         mine = [x[i] for i in which], [sensors[i] for i in which]
-        fused = fit_sensors(*mine, Settings(epochs=epochs), seed, field=place, **options)
+        fused = fit_sensors(*mine, settings, seed, field=place, **options)
         yield name, which, fused.embed, fused
         if "balance" not in options and "join" not in options:
             z = lambda parts, fused=fused: rows(parts, fused.mean, fused.std)[:, 0].numpy()  # noqa: E731
-            axes = PCA(2, random_state=seed).fit(z(mine[0]))
+            axes = PCA(settings.dims, random_state=seed).fit(z(mine[0]))
             yield f"PCA: {name.partition(',')[0]}", which, lambda parts, z=z, axes=axes: axes.transform(z(parts)), None
 
 
@@ -104,45 +108,43 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--dims", type=int, default=2)
+    parser.add_argument("--season", action="store_true")
     parser.add_argument("--picture", type=Path)
-    asked = parser.parse_args()
-    began = time.process_time()
-    x, sensors, label, place = series()
+    asked, began = parser.parse_args(), time.process_time()
+    settings = Settings(epochs=asked.epochs, dims=asked.dims, pooling=(2, 2, 1) if asked.season else (2, 2, 2))
+    x, sensors, label, place = series(asked.season)
     found: dict[str, list[tuple[float, float]]] = {}
-    shares: dict[str, list[list[float]]] = {}
+    shares: dict[str, list[pd.DataFrame]] = {}
     residuals: dict[str, list[float]] = {}
     ratio = []
     splits = GroupShuffleSplit(asked.splits, test_size=TEST, random_state=0).split(label, groups=place)
     for seed, (train, test) in enumerate(splits):
         ratio.append(len(test) / len(train))
-        for name, which, embed, fused in trained(
-            [each[train] for each in x], sensors, place[train], asked.epochs, seed
-        ):
+        mine = [each[train] for each in x]
+        for name, which, embed, fused in trained(mine, sensors, place[train], settings, seed):
             parts = [[x[i][rows_] for i in which] for rows_ in (train, test)]
             scores = scored([embed(part) for part in parts], [label[train], label[test]], seed)
             found.setdefault(name, []).append(scores)
-            print(
-                f"{seed} {name:<32} {scores[0]:.3f} {scores[1]:.3f} {time.process_time() - began:.0f} s",
-                file=sys.stderr,
-            )
+            spent = time.process_time() - began
+            print(f"{seed} {name:<32} {scores[0]:.3f} {scores[1]:.3f} {spent:.0f} s", file=sys.stderr)
             if fused is None or len(which) < 2:
                 continue
             told = contributed(parts[1], label[test], place[test], fused)
             share = sensor_shares(told)
-            shares.setdefault(name, []).append(share["share"].tolist() + share["net_share"].tolist())
+            shares.setdefault(name, []).append(share[share["sensor"] == "S1"])
             residuals.setdefault(name, []).append(float(np.median(told.residual)))
             if asked.picture and seed == 0 and name == "both, a branch each":
                 asked.picture.write_bytes(png(contributions_figure(table(told), letter_table(told), share)))
-    r = float(np.mean(ratio))
-    print(json.dumps(told_of(found, shares, residuals, r) | {
-        "series": len(label), "classes": len(set(label)), "places": int(place.max()) + 1, "splits": asked.splits,
-        "epochs": asked.epochs, "clusters": CLUSTERS, "cpu_s": round(time.process_time() - began),
-    }))  # fmt: skip
+    facts = {"series": len(label), "classes": len(set(label)), "places": int(place.max()) + 1, "clusters": CLUSTERS}
+    facts |= {key: getattr(asked, key) for key in ("splits", "epochs", "dims", "season")}
+    facts["cpu_s"] = round(time.process_time() - began)
+    print(json.dumps(told_of(found, shares, residuals, float(np.mean(ratio))) | facts))
 
 
 def told_of(
     found: dict[str, list[tuple[float, float]]],
-    shares: dict[str, list[list[float]]],
+    shares: dict[str, list[pd.DataFrame]],
     residuals: dict[str, list[float]],
     ratio: float,
 ) -> dict[str, Any]:
@@ -158,9 +160,9 @@ def told_of(
         "differences": {f"{one} - {other}": both(scores[one] - scores[other]) for one, other in COMPARED},
         "share_of_s1": {
             name: {
-                "by_dimension_and_split": [[round(v, 3) for v in values[0:4:2]] for values in each],
-                "share": interval([float(np.mean(values[0:4:2])) for values in each], ratio),
-                "net_share": interval([float(np.mean(values[4:8:2])) for values in each], ratio),
+                "by_dimension_and_split": [rows["share"].round(3).tolist() for rows in each],
+                "share": interval([float(rows["share"].mean()) for rows in each], ratio),
+                "net_share": interval([float(rows["net_share"].mean()) for rows in each], ratio),
             }
             for name, each in shares.items()
         },
