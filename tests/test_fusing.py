@@ -95,7 +95,8 @@ def test_the_report_says_which_sensor_and_is_one_file(fused: Path) -> None:
     page = (fused / "report.html").read_text()
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#|https://doi.org)""", page)
     shares = pd.read_csv(fused / "sensors.csv")
-    assert f"s1 moves it to {100 * shares[(shares.dim == 1) & (shares.sensor == 's1')].share.item():.0f} %" in page
+    share = shares[(shares.dim == 1) & (shares.sensor == "s1")].share.item()
+    assert f"{100 * share:.0f} % of what moves it is of s1, most of V" in page
     assert "contributions miss" not in page
     assert "on its own dates" in page
 

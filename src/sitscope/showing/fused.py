@@ -151,8 +151,8 @@ def _by_dimension(findings: FusedFindings) -> list[str]:
             band = mine.groupby("band", sort=False)["size"].sum().idxmax()
             by_date = mine.groupby("date")["size"].sum()
             when = words.strongest_days(by_date.to_numpy(dtype=float), by_date.index.to_numpy())
-            said = f"{sensor} moves it to {words.percent(float(shares[sensor]))}"
-            parts.append(f"{said}, most by {band}, and on {when}" if when else said)
+            said = f"{words.percent(float(shares[sensor]))} of what moves it is of {sensor}"
+            parts.append(f"{said}, most of {band} and on {when}" if when else said)
         sentences.append(f"Embedding dimension {dim}: {'; '.join(parts)}.")
     return sentences
 
