@@ -85,7 +85,7 @@ def other_labels(folder: Path, finished: Path) -> list[Any]:
 LATER = [
     Command(
         *("training that diverges", "settings", ("training diverged", "lower learning_rate")),
-        with_settings(SHALLOW + "learning_rate = 1e30\n"),
+        with_settings(SHALLOW + "learning_rate = 1000.0\n"),
     ),
     Command("report of no run", "run", ("no whole run", "finished run"), lambda folder, _: ["report", folder]),
     Command("report of damaged scores", "run", ("no whole run",), with_run("report", damage=cut_short("scores.json"))),
@@ -178,7 +178,7 @@ LATER = [
     Command(
         "rerun of impossible settings",
         "run",
-        ("damaged", "--overwrite"),
+        ("settings.clusters", "Name the folder of a finished run"),
         with_run("rerun", damage=told(settings={"clusters": -1})),
     ),
     Command(
