@@ -12,7 +12,7 @@ import xarray as xr
 from sitscope.attribution.gradslam import grad_slam
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.autoencoder.network import Settings
-from sitscope.autoencoder.training import held_out, fit
+from sitscope.autoencoder.training import fit, held_out
 from sitscope.errors import BadInput
 
 

@@ -7,7 +7,7 @@ import xarray as xr
 
 from sitscope.autoencoder import training
 from sitscope.autoencoder.network import Settings
-from sitscope.autoencoder.training import held_out, fit
+from sitscope.autoencoder.training import fit, held_out
 from sitscope.errors import BadInput
 
 
