@@ -31,9 +31,10 @@ ORDER = [
     "mapping",
     "settings",
     "stored",
+    "tried",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
+ORDER += ["facts", "trust", "job", "applying", "trying", "baselines", "covering", "sweeping", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

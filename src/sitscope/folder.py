@@ -3,7 +3,8 @@
 run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
 scores.json, confusion.csv, profiles.parquet (of each method), samples.parquet, series.zarr (the values of the same
 rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and *.svg, report.html;
-and evaluation.csv where `sitscope evaluate` was asked.
+and evaluation.csv where `sitscope evaluate` was asked, compare.csv where `compare` was, sweep.csv, sweep_dates.csv and the
+models in sweep/ where `sweep` was.
 """
 
 import json
@@ -23,7 +24,7 @@ import xarray as xr
 from jaxtyping import Float
 from pyproj.exceptions import CRSError
 
-from sitscope import stored
+from sitscope import stored, tried
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
 from sitscope.classes.scores import Scores
@@ -172,6 +173,15 @@ class RunFolder:
         """evaluation.csv: method, metric, baseline, value, low, high; see `sitscope.trust.table`."""
         table.to_csv(self.path / "evaluation.csv", index=False)
 
+    def write_sweep(self, table: pd.DataFrame, dates: pd.DataFrame) -> None:
+        """sweep.csv and sweep_dates.csv; see `sitscope.covering.compared`."""
+        dates.to_csv(self.path / "sweep_dates.csv", index=False)
+        table.to_csv(self.path / "sweep.csv", index=False)
+
+    def write_comparison(self, table: pd.DataFrame) -> None:
+        """compare.csv; see `sitscope.baselines.compare`."""
+        table.to_csv(self.path / "compare.csv", index=False)
+
     def write_fields(self, fields: gpd.GeoDataFrame) -> None:
         """fields.parquet: GeoParquet of the fields with what was found in each."""
         write_fields(fields, self.path / "fields.parquet")
@@ -209,6 +219,10 @@ class RunFolder:
             fidelity = parsed(stored.Fidelity, content(trust)).model_dump() if trust.exists() else None
             table = self.path / "evaluation.csv"
             evaluation = stored.evaluation(table) if table.exists() else None
+            read = {"comparison": tried.comparison, "sweep": tried.sweep, "sweep_dates": tried.dates}
+            places = {"comparison": "compare.csv", "sweep": "sweep.csv", "sweep_dates": "sweep_dates.csv"}
+            asked = {what: self.path / name for what, name in places.items()}
+            later = {what: read[what](file) for what, file in asked.items() if file.exists()}
         return Findings(
             title=printable(facts.title),
             settings=facts.model_dump(mode="json", include={"data", "settings", "versions"}),
@@ -232,6 +246,7 @@ class RunFolder:
             by_clusters=plain.model_dump()["by_clusters"],
             fidelity=fidelity,
             evaluation=evaluation,
+            **later,
         )
 
 
