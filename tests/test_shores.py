@@ -34,7 +34,8 @@ ORDER = [
     "tried",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "applying", "trying", "baselines", "covering", "sweeping", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
+ORDER += ["facts", "trust", "job", "applying", "trying", "baselines", "covering", "sweeping"]
+ORDER += ["again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

@@ -222,6 +222,7 @@ app.command()(before.doctor)
 app.command()(again.rerun)
 app.command()(again.bench)
 app.command()(cure.sweep)
+app.command()(cure.compare)
 
 
 def _groups(asked: list[str] | None) -> tuple[tuple[str, ...], ...] | None:

@@ -125,7 +125,7 @@ def looks_at(
     each = [*found.importance.transpose(1, 0, 2), margin]  # d + 1 of (n, t)
     sizes = [(np.abs(part[one]).mean(axis=0) + np.abs(part[two]).mean(axis=0)) / 2 for part in each]
     seen = np.array([apart.parts & ~missed(apart, size) for size in sizes])
-    return seen.any(axis=0), seen[-1]
+    return np.asarray(seen.any(axis=0)), np.asarray(seen[-1])
 
 
 def _lost(
@@ -136,7 +136,8 @@ def _lost(
     small = learned[sizes[0], seed]
     for pair in confused(small.scores[min(small.scores)]):
         mine = np.flatnonzero(np.isin(series.label.values, pair))
-        apart = parting(*(series[name].values[mine] for name in ("x", "label", "field")), *pair)
+        x, names, field = (series[name].values[mine] for name in ("x", "label", "field"))
+        apart = parting(x, names, field, *pair)
         lost = np.flatnonzero(apart.parts & ~looks_at(apart, small, label)[0])
         for dims in sizes:
             judges = [
@@ -147,8 +148,13 @@ def _lost(
             covered, by_margin = np.mean(judges, axis=0) if judges else np.full((2, len(apart.parts)), np.nan)
             for date in lost:
                 yield {
-                    **{"truth": pair[0], "predicted": pair[1], "date": series.time.values[date]},
-                    **{"dims": dims, "seed": seed, "covered": covered[date], "by_margin": by_margin[date]},
+                    "truth": pair[0],
+                    "predicted": pair[1],
+                    "date": series.time.values[date],
+                    "dims": dims,
+                    "seed": seed,
+                    "covered": covered[date],
+                    "by_margin": by_margin[date],
                 }
 
 
@@ -161,9 +167,9 @@ def _alike(found: Learned) -> float:
 
 def _agreement(a: Learned, b: Learned, label: Shaped[np.ndarray, " n"]) -> float:
     """Whether another training names the same dates."""
-    profiles = [
-        torch.stack([torch.as_tensor(one.importance[label == name].mean(axis=0)) for name in np.unique(label)])
-        for one in (a, b)
-    ]
-    found = agreement(*profiles, torch.as_tensor(a.embedding), torch.as_tensor(b.embedding))
+
+    def profiles(of: Learned) -> torch.Tensor:
+        return torch.as_tensor(np.stack([of.importance[label == name].mean(axis=0) for name in np.unique(label)]))
+
+    found = agreement(profiles(a), profiles(b), torch.as_tensor(a.embedding), torch.as_tensor(b.embedding))
     return float(found.correlation.nanmean())

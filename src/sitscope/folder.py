@@ -3,8 +3,8 @@
 run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
 scores.json, confusion.csv, profiles.parquet (of each method), samples.parquet, series.zarr (the values of the same
 rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and *.svg, report.html;
-and evaluation.csv where `sitscope evaluate` was asked, compare.csv where `compare` was, sweep.csv, sweep_dates.csv and the
-models in sweep/ where `sweep` was.
+and evaluation.csv where `sitscope evaluate` was asked, compare.csv where `compare` was, sweep.csv,
+sweep_dates.csv and the models in sweep/ where `sweep` was.
 """
 
 import json

@@ -98,9 +98,9 @@ def sweep(
         machines: who trains; processes of this machine if not said.
         talk: told of progress.
 
-    Returns a row for each size, number of clusters and seed; see `sitscope.covering.compared`. Writes sweep.csv, sweep_dates.csv and the
-    trained models, sweep/, into the run folder: trainings that are there already are kept. Raises BadInput for numbers
-    that cannot be, and where there is no run or one that kept no series.
+    Returns a row for each size, number of clusters and seed; see `sitscope.covering.compared`. Writes sweep.csv,
+    sweep_dates.csv and the trained models, sweep/, into the run folder: trainings that are there already are kept.
+    Raises BadInput for numbers that cannot be, and where there is no run or one that kept no series.
     """
     sizes = require_counts("dims", sizes, least=1, few=2)
     series, settings = kept(run), settings_of(run)

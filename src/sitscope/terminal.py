@@ -41,6 +41,15 @@ def write_sweep(sweep: "pd.DataFrame") -> None:
     console.print(advice(sweep))
 
 
+def write_comparison(comparison: "pd.DataFrame") -> None:
+    """Each method with its interval, and where the autoencoder stands: on standard output, for any width."""
+    from sitscope.showing.cure import comparison_rows, standing
+
+    console = _console()
+    _write(console, "Means over field-wise splits, with 95 % intervals", comparison_rows(comparison))
+    console.print(standing(comparison))
+
+
 def write_checkup(found: "Checkup") -> None:
     """What is there, dates, classes and problems: on standard output, for any width."""
     console = _console()

@@ -1,6 +1,5 @@
 """Are the tables of what was tried against confusion, sweep.csv, sweep_dates.csv and compare.csv, whole?"""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +8,39 @@ import pandas as pd
 from sitscope.untrusted import content
 
 WHOLE, SHARE = (0, 2**31), (0, 1)
-SWEEP = {
-    **{"dims": WHOLE, "clusters": WHOLE, "seed": (0, 2**32), "overall_accuracy": SHARE, "macro_recall": SHARE},
-    **{"never_predicted": WHOLE, "missed": WHOLE, "covered": SHARE, "alike": (-1, 1), "agreement": (-1, 1)},
+Columns = dict[str, type | tuple[int, int]]
+SWEEP: Columns = {
+    "dims": WHOLE,
+    "clusters": WHOLE,
+    "seed": (0, 2**32),
+    "overall_accuracy": SHARE,
+    "macro_recall": SHARE,
+    "never_predicted": WHOLE,
+    "missed": WHOLE,
+    "covered": SHARE,
+    "alike": (-1, 1),
+    "agreement": (-1, 1),
 }
 """Columns of sweep.csv with their least and greatest; see `sitscope.covering.compared`."""
-DATES = {
-    **{"truth": str, "predicted": str, "date": str, "dims": WHOLE, "seed": (0, 2**32)},
-    **{"covered": SHARE, "by_margin": SHARE},
+DATES: Columns = {
+    "truth": str,
+    "predicted": str,
+    "date": str,
+    "dims": WHOLE,
+    "seed": (0, 2**32),
+    "covered": SHARE,
+    "by_margin": SHARE,
 }
-COMPARED = {
-    **{"method": str, "kind": str, "dims": WHOLE, "clusters": WHOLE, "seed": (0, 2**32), "test": SHARE},
-    **{"overall_accuracy": SHARE, "macro_recall": SHARE, "test_series": WHOLE},
+COMPARED: Columns = {
+    "method": str,
+    "kind": str,
+    "dims": WHOLE,
+    "clusters": WHOLE,
+    "seed": (0, 2**32),
+    "test": SHARE,
+    "overall_accuracy": SHARE,
+    "macro_recall": SHARE,
+    "test_series": WHOLE,
 }
 """Columns of compare.csv; see `sitscope.baselines.compare`."""
 MAY_LACK = {"covered", "by_margin", "alike", "agreement"}
@@ -52,7 +72,7 @@ def comparison(path: Path) -> pd.DataFrame:
     return found
 
 
-def _table(path: Path, columns: Mapping[str, type | tuple[int, int]]) -> pd.DataFrame:
+def _table(path: Path, columns: Columns) -> pd.DataFrame:
     """A CSV of these columns: text without a gap, numbers within their limits."""
     content(path)
     kinds = {name: str if limits is str else float for name, limits in columns.items()}

@@ -1,9 +1,68 @@
 """What is said of larger embeddings, and of other methods on the same fields?"""
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from sitscope.classes.sizes import Choice, recommended
-from sitscope.showing.words import listed, many, percent
+from sitscope.classes.splits import intervals, lead
+from sitscope.showing.findings import Findings
+from sitscope.showing.words import listed, many, percent, span, stretches
+
+METHODS = {
+    "raw": "raw series",
+    "pca": "PCA",
+    "connected": "fully connected autoencoder",
+    "cae": "convolutional autoencoder",
+    "forest": "random forest",
+    "cnn": "1-D CNN",
+}
+"""What a person calls each method."""
+
+
+def called(method: str) -> str:
+    """A method in a sentence.
+
+    >>> called("cae")
+    'convolutional autoencoder'
+    """
+    return METHODS.get(method, method)
+
+
+def comparison_rows(comparison: pd.DataFrame) -> list[list[str]]:
+    """Header and a row for each method: what is clustered, overall accuracy and macro recall with their intervals."""
+    shares = {name: intervals(comparison, name) for name in ("overall_accuracy", "macro_recall")}
+    rows = [["method", "sees labels", "dimensions", "clusters", "overall accuracy", "macro recall"]]
+    for method, mine in comparison.groupby("method", sort=False):
+        first = mine.iloc[0]
+        sizes = ["", ""] if first.kind == "supervised" else [str(first.dims), str(first.clusters)]
+        cells = [_with_interval(table[table.method == method].iloc[0]) for table in shares.values()]
+        rows.append([called(str(method)), "yes" if first.kind == "supervised" else "no", *sizes, *cells])
+    return rows
+
+
+def _with_interval(row: "pd.Series[float]") -> str:
+    return f"{row.value:.2f} ({max(row.low, 0):.2f} to {min(row.high, 1):.2f})"
+
+
+def standing(comparison: pd.DataFrame) -> str:
+    """Where the convolutional autoencoder stands among the methods, in sentences that the numbers decide."""
+    there = list(dict.fromkeys(comparison.method))
+    if "cae" not in there or len(there) < 2:
+        return ""
+    said = [_ahead(comparison, other) for other in there if other != "cae"]
+    splits = comparison.seed.nunique()
+    return (
+        f"Macro recall of the convolutional autoencoder against the others, split by split ({splits} splits, 95 % "
+        f"intervals): {'; '.join(said)}."
+    )
+
+
+def _ahead(comparison: pd.DataFrame, other: str) -> str:
+    value, low, high = lead(comparison, "macro_recall", other)
+    word = "above" if low > 0 else "below" if high < 0 else "not known to differ from"
+    return f"{word} {called(other)} ({value:+.2f}, {low:+.2f} to {high:+.2f})"
 
 
 def sweep_rows(sweep: pd.DataFrame) -> list[list[str]]:
@@ -75,3 +134,41 @@ def _gain(sweep: pd.DataFrame, found: Choice, least: int) -> str:
 
 def _size(dims: int, clusters: int) -> str:
     return f"{many(dims, 'dimension')} and {many(clusters, 'cluster')}"
+
+
+def date_rows(missed: pd.DataFrame, dates: np.ndarray) -> list[list[str]]:
+    """Header and a row for each confused pair: which dates the smallest embeddings missed, and who looks at them.
+
+    missed: rows of truth, predicted, date, dims, seed, covered. The dates are those that most seeds miss.
+
+    >>> rows = [("Pepper", "Cotton", np.datetime64("2017-06-02"), d, 0, float(d > 2)) for d in (2, 4)]
+    >>> missed = pd.DataFrame(rows, columns=["truth", "predicted", "date", "dims", "seed", "covered"])
+    >>> date_rows(missed, np.array(["2017-06-02"], "datetime64[ns]"))[1]
+    ['Pepper becomes Cotton', '1', '2 Jun', '0 %', '100 %']
+    """
+    sizes = sorted(missed.dims.unique().tolist())
+    again = f"another training of {sizes[0]}" if sizes else ""
+    rows = [
+        ["pair", "dates missed", "of them", *[f"looked at by {size if i else again}" for i, size in enumerate(sizes)]]
+    ]
+    for (truth, predicted), mine in missed.groupby(["truth", "predicted"], sort=True):
+        once = mine[mine.dims == sizes[0]]
+        strength = np.array([(once.date == date).sum() for date in dates], dtype=float)
+        when = [span(dates[a], dates[b], year=False) for a, b in stretches(strength)]
+        shares = [percent(float(mine[mine.dims == size].covered.mean())) for size in sizes]
+        rows.append([f"{truth} becomes {predicted}", f"{len(once) / once.seed.nunique():.0f}", listed(when), *shares])
+    return rows
+
+
+def facts(findings: Findings) -> dict[str, Any]:
+    """What the chapters of the report say; empty where nothing was tried."""
+    said: dict[str, Any] = {}
+    if findings.sweep is not None:
+        sizes = sorted(findings.sweep.dims.unique().tolist())
+        said |= {"advice": advice(findings.sweep), "sweep": sweep_rows(findings.sweep), "sizes": list(map(str, sizes))}
+        said |= {"seeds": findings.sweep.seed.nunique(), "dates": []}
+        if findings.sweep_dates is not None and len(findings.sweep_dates):
+            said["dates"] = date_rows(findings.sweep_dates, findings.dates)
+    if findings.comparison is not None:
+        said |= {"standing": standing(findings.comparison), "methods": comparison_rows(findings.comparison)}
+    return said

@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from sitscope.showing import trust, words
+from sitscope.showing import cure, trust, words
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import Plate, plate_name, plates, shown_groups
 from sitscope.showing.story import Group, contrast, date_strength, field_counts, flows, row_shares, tested
@@ -97,6 +97,7 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "missing": _missing(findings),
         "fields": field_counts(findings).sum().to_dict(),
         "trust": _trust(findings),
+        "cure": cure.facts(findings),
         "settings": list(_flat(findings.settings)),
     }
 
@@ -110,6 +111,8 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
         "clusters": "Embedding and clusters",
         "importance": "Which acquisitions matter",
         "trust": "How far to trust this",
+        "sweep": "A larger embedding",
+        "compare": "Other methods",
         "training": "The training",
         "method": "How to read this",
         "settings": "Settings",
@@ -118,6 +121,9 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
         del titles["map"]
     if findings.fidelity is None and findings.evaluation is None:
         del titles["trust"]
+    for anchor, table in (("sweep", findings.sweep), ("compare", findings.comparison)):
+        if table is None:
+            del titles[anchor]
     return [(number, anchor, title) for number, (anchor, title) in enumerate(titles.items(), start=1)]
 
 

@@ -1,0 +1,101 @@
+"""What changes with the size of the embedding?"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from sitscope.classes.sizes import recommended
+from sitscope.showing.colours import ACCENT, CLASSES, MUTED, PAPER
+from sitscope.showing.cure import covered_by
+from sitscope.showing.style import SMALL, WIDTH_IN, styled
+
+COLOURS = (CLASSES[0], CLASSES[3], CLASSES[2], CLASSES[5], CLASSES[4])
+MARKERS = "osD^v"
+
+
+@styled
+def sweep_figure(sweep: pd.DataFrame) -> Figure:
+    """Scores by size and number of clusters (left), the missed dates looked at (middle), likeness of maps (right).
+
+    sweep: a row for each size, number of clusters and seed; see `sitscope.covering.compared`. Points are single seeds,
+    lines go through their means; the ring is the recommended size.
+
+    >>> from itertools import product
+    >>> keys = list(product((2, 4), (9, 36), (0, 1)))
+    >>> known = {"overall_accuracy": 0.8, "macro_recall": 0.3, "covered": 0.5, "missed": 7, "alike": 0.2, "agreement": 0.8}
+    >>> rows = [dict(zip(("dims", "clusters", "seed"), key, strict=True)) | known for key in keys]
+    >>> len(sweep_figure(pd.DataFrame(rows)).axes)
+    3
+    """
+    sizes = sorted(sweep.dims.unique().tolist())
+    figure = Figure(figsize=(WIDTH_IN, 3.5), layout="constrained")
+    scores, dates, maps = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
+    _scores(scores, sweep, sizes)
+    _covered(dates, sweep, sizes)
+    once = sweep.drop_duplicates(["dims", "seed"])
+    _line(maps, once, "alike", sizes, CLASSES[5], "s", "dimensions of one embedding")
+    _line(maps, once, "agreement", sizes, CLASSES[2], "D", "embeddings of two seeds")
+    maps.set_title("Do they look at the same dates?")
+    maps.set_ylabel("Spearman correlation of importance (no unit)", fontsize=SMALL)
+    maps.set_ylim(min(0.0, maps.get_ylim()[0]), 1.02)
+    maps.legend(loc="best")
+    for axes in (scores, dates, maps):
+        axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+        axes.set_xlim(-0.4, len(sizes) - 0.6)
+        axes.set_xlabel("Dimensions of the embedding")
+        axes.grid(True, axis="y")
+    return figure
+
+
+def _scores(axes: Axes, sweep: pd.DataFrame, sizes: list[int]) -> None:
+    """Macro recall as full lines, overall accuracy as thin ones; a colour for each number of clusters."""
+    found = recommended(sweep)
+    for i, (clusters, mine) in enumerate(sweep.groupby("clusters")):
+        look = {"colour": COLOURS[i % 5], "marker": MARKERS[i % 5]}
+        _line(axes, mine, "overall_accuracy", sizes, **look, name="", thin=True)
+        _line(axes, mine, "macro_recall", sizes, **look, name=f"{clusters} clusters")
+    place = (sizes.index(found.dims), found.recall)
+    axes.plot(*place, "o", markersize=15, markerfacecolor="none", markeredgecolor=ACCENT, markeredgewidth=1.6, zorder=5)
+    axes.annotate("recommended", place, (0, -12), textcoords="offset points", ha="center", va="top", fontsize=SMALL,
+                  color=ACCENT)  # fmt: skip
+    low, high = sweep[["macro_recall", "overall_accuracy"]].min().min(), sweep.overall_accuracy.max()
+    axes.set_ylim(max(0, low - 0.12), min(1, high + 0.05))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.set_title("Macro recall (bold), overall accuracy (thin)")
+    axes.legend(loc="center right")
+
+
+def _covered(axes: Axes, sweep: pd.DataFrame, sizes: list[int]) -> None:
+    shares = [covered_by(sweep, size) for size in sizes]
+    colours = [MUTED, *[CLASSES[0]] * (len(sizes) - 1)]
+    axes.bar(range(len(sizes)), np.nan_to_num(shares), 0.62, color=colours)
+    for i, share in enumerate(shares):
+        text = f"{100 * share:.0f} %" if share == share else "n/a"
+        axes.annotate(text, (i, np.nan_to_num(share)), (0, 2), textcoords="offset points", ha="center", fontsize=SMALL)
+    axes.set_ylim(0, 1.08)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.set_title(f"Dates that {sizes[0]} dimensions miss, looked at")
+    axes.annotate(f"grey: another training of {sizes[0]}", (0.02, 0.985), xycoords="axes fraction", va="top",
+                  fontsize=SMALL, color=MUTED)  # fmt: skip
+
+
+def _line(
+    axes: Axes,
+    table: pd.DataFrame,
+    column: str,
+    sizes: list[int],
+    colour: str,
+    marker: str,
+    name: str,
+    thin: bool = False,
+) -> None:
+    """Each seed as a small point, the means joined."""
+    known = table[table[column].notna()]
+    means = known.groupby("dims")[column].mean()
+    places = [sizes.index(int(size)) for size in known.dims]
+    axes.plot(places, known[column], linestyle="none", marker=marker, markersize=2.5, color=colour, alpha=0.6)
+    look = {"linewidth": 0.8 if thin else 1.8, "markersize": 3.5 if thin else 6}
+    where = [sizes.index(int(size)) for size in means.index]
+    axes.plot(where, means, color=colour, marker=marker, markeredgecolor=PAPER, label=name or None, **look)  # type: ignore[arg-type]
