@@ -148,9 +148,7 @@ def date_rows(missed: pd.DataFrame, dates: np.ndarray) -> list[list[str]]:
     """
     sizes = sorted(missed.dims.unique().tolist())
     again = f"another training of {sizes[0]}" if sizes else ""
-    rows = [
-        ["pair", "dates missed", "of them", *[f"looked at by {size if i else again}" for i, size in enumerate(sizes)]]
-    ]
+    rows = [["pair", "missed", "when", *(f"looked at by {who}" for who in (again, *sizes[1:]))]]
     for (truth, predicted), mine in missed.groupby(["truth", "predicted"], sort=True):
         once = mine[mine.dims == sizes[0]]
         strength = np.array([(once.date == date).sum() for date in dates], dtype=float)

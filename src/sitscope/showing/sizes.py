@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from sitscope.classes.sizes import recommended
@@ -24,9 +25,9 @@ def sweep_figure(sweep: pd.DataFrame) -> Figure:
 
     >>> from itertools import product
     >>> keys = list(product((2, 4), (9, 36), (0, 1)))
-    >>> known = {"overall_accuracy": 0.8, "macro_recall": 0.3, "covered": 0.5, "missed": 7, "alike": 0.2, "agreement": 0.8}
-    >>> rows = [dict(zip(("dims", "clusters", "seed"), key, strict=True)) | known for key in keys]
-    >>> len(sweep_figure(pd.DataFrame(rows)).axes)
+    >>> table = pd.DataFrame(keys, columns=["dims", "clusters", "seed"])
+    >>> shares = {"overall_accuracy": 0.8, "macro_recall": 0.3, "covered": 0.5, "alike": 0.2, "agreement": 0.8}
+    >>> len(sweep_figure(table.assign(missed=7, **shares)).axes)
     3
     """
     sizes = sorted(sweep.dims.unique().tolist())
@@ -53,13 +54,13 @@ def _scores(axes: Axes, sweep: pd.DataFrame, sizes: list[int]) -> None:
     """Macro recall as full lines, overall accuracy as thin ones; a colour for each number of clusters."""
     found = recommended(sweep)
     for i, (clusters, mine) in enumerate(sweep.groupby("clusters")):
-        look = {"colour": COLOURS[i % 5], "marker": MARKERS[i % 5]}
-        _line(axes, mine, "overall_accuracy", sizes, **look, name="", thin=True)
-        _line(axes, mine, "macro_recall", sizes, **look, name=f"{clusters} clusters")
+        colour, marker = COLOURS[i % 5], MARKERS[i % 5]
+        _line(axes, mine, "overall_accuracy", sizes, colour, marker, "", thin=True)
+        _line(axes, mine, "macro_recall", sizes, colour, marker, f"{clusters} clusters")
     place = (sizes.index(found.dims), found.recall)
     axes.plot(*place, "o", markersize=15, markerfacecolor="none", markeredgecolor=ACCENT, markeredgewidth=1.6, zorder=5)
     axes.annotate("recommended", place, (0, -12), textcoords="offset points", ha="center", va="top", fontsize=SMALL,
-                  color=ACCENT)  # fmt: skip
+                  color=ACCENT, path_effects=[withStroke(linewidth=2.5, foreground=PAPER)])  # fmt: skip
     low, high = sweep[["macro_recall", "overall_accuracy"]].min().min(), sweep.overall_accuracy.max()
     axes.set_ylim(max(0, low - 0.12), min(1, high + 0.05))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
@@ -76,7 +77,7 @@ def _covered(axes: Axes, sweep: pd.DataFrame, sizes: list[int]) -> None:
         axes.annotate(text, (i, np.nan_to_num(share)), (0, 2), textcoords="offset points", ha="center", fontsize=SMALL)
     axes.set_ylim(0, 1.08)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-    axes.set_title(f"Dates that {sizes[0]} dimensions miss, looked at")
+    axes.set_title(f"Dates missed by {sizes[0]}, looked at")
     axes.annotate(f"grey: another training of {sizes[0]}", (0.02, 0.985), xycoords="axes fraction", va="top",
                   fontsize=SMALL, color=MUTED)  # fmt: skip
 
