@@ -72,8 +72,10 @@ def do(
         progress(count, len(tasks))
 
 
-def require_counts(argument: str, values: Sequence[int], least: int, few: int = 1) -> tuple[int, ...]:
-    """Whole numbers from `least` on, in order, each once, `few` or more of them; or BadInput.
+def require_counts(
+    argument: str, values: Sequence[int], least: int, few: int = 1, most: int = 65_536
+) -> tuple[int, ...]:
+    """Whole numbers from `least` to `most`, in order, each once, `few` or more of them; or BadInput.
 
     >>> require_counts("dims", [8, 2, 2], least=1)
     (2, 8)
@@ -81,6 +83,8 @@ def require_counts(argument: str, values: Sequence[int], least: int, few: int = 
     found = tuple(sorted(set(values)))
     if wrong := [value for value in found if value < least]:
         raise BadInput(argument, f"{wrong[0]} is too small. Give {least} or more.")
+    if found and found[-1] > most:
+        raise BadInput(argument, f"{found[-1]} is too large. Give {most} at most.")
     if len(found) < few:
         what = ", ".join(map(str, found)) or "nothing"
         raise BadInput(argument, f"{what} is too few to choose from. Give {few} or more, such as 2,4,8.")
