@@ -26,7 +26,7 @@ from sitscope.settings import RunSettings
 from sitscope.showing.cure import comparison_rows, standing
 
 DIMS, CLUSTERS, SPLITS = 2, 64, 5
-MOST = 4000
+MOST = 3000
 """Series taken of a set."""
 CELL = 0.02
 """Degrees, some 2 km: points of one cell are one place. In larger ones whole classes lie in one place alone."""
