@@ -34,7 +34,7 @@ from sitscope.showing.cure import covered_by, sweep_rows
 from sitscope.simulation.scene import simulate
 from sitscope.sweeping import SIZES, sweep
 
-FIELDS = 900
+FIELDS, TRAIN_SERIES = 900, 10_000
 
 
 def told(stage: str, done: int, total: int) -> None:
@@ -44,7 +44,7 @@ def told(stage: str, done: int, total: int) -> None:
 def demo(folder: Path) -> None:
     """The demo's run, its scene in memory."""
     scene = simulate(fields=FIELDS, seed=0)
-    settings = RunSettings(clusters=16, buffer=10.0, train_series=10_000, seed=0, groups=LETTER_GROUPS)
+    settings = RunSettings(clusters=16, buffer=10.0, train_series=TRAIN_SERIES, seed=0, groups=LETTER_GROUPS)
     run(scene.cube, scene.fields, folder, settings)
 
 
@@ -70,15 +70,17 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--train-series", type=int, default=TRAIN_SERIES, help="fewer than the demo's are faster")
     asked = parser.parse_args()
     folder = asked.run or Path(tempfile.mkdtemp()) / "RUN"
     if not folder.exists():
         demo(folder)
-    table = sweep(folder, SIZES, seeds=asked.seeds, machines=Machines(asked.workers), talk=told)
+    options = {"seeds": asked.seeds, "train_series": asked.train_series}
+    table = sweep(folder, SIZES, **options, machines=Machines(asked.workers), talk=told)
     for row in sweep_rows(table):
         print(" | ".join(row))
     dates = pd.read_csv(folder / "sweep_dates.csv")
-    print(json.dumps({**figures(table, dates), "seeds": asked.seeds, "fields": FIELDS}))
+    print(json.dumps({**figures(table, dates), **options, "fields": FIELDS}))
 
 
 if __name__ == "__main__":

@@ -239,6 +239,7 @@ def test_a_comparison_goes_on_and_keeps_sizes_apart(ran: Path, monkeypatch: pyte
         (("sweep", "--dims", "two,4"), "no list of whole numbers"),
         (("sweep", "--dims", "2,70000"), "70000 is too large"),
         (("sweep", "--seeds", "0"), "seeds: 0 is too small"),
+        (("sweep", "--train-series", "1"), "train_series: 1 is too small"),
         (("sweep", "--clusters", "1"), "1 is too small. Give 2 or more"),
         (("sweep", "--clusters", "8,50000"), "50000 clusters cannot be made"),
         (("sweep", "--workers", "0"), "workers: 0 is too small"),

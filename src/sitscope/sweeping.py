@@ -46,6 +46,7 @@ class Trainings:
     run: Path
     """Folder of the run, absolute."""
     settings: RunSettings
+    """Of the run, but for `train_series`, which a quick sweep lowers."""
 
     @property
     def folder(self) -> Path:
@@ -72,7 +73,7 @@ class Trainings:
 
     def place(self, task: Training) -> Path:
         """Where its model lies."""
-        return self.folder / f"d{task.dims}-s{task.seed}"
+        return self.folder / f"d{task.dims}-s{task.seed}-n{self.settings.train_series}"
 
     def network(self, dims: int) -> Settings:
         """That of the run, embedding in another size."""
@@ -85,6 +86,7 @@ def sweep(
     *,
     seeds: int = SEEDS,
     clusters: Sequence[int] | None = None,
+    train_series: int | None = None,
     machines: Machines | None = None,
     talk: Talk = silent,
 ) -> pd.DataFrame:
@@ -95,6 +97,7 @@ def sweep(
         sizes: dimensions of the embeddings, two or more; the smallest is what the others are compared with.
         seeds: trainings of each size, from the run's own seed on, each with another field-wise split.
         clusters: numbers of clusters; those of the run and four times as many if not given.
+        train_series: most series that train each; as many as in the run if not given, fewer are faster.
         machines: who trains; processes of this machine if not said.
         talk: told of progress.
 
@@ -109,6 +112,9 @@ def sweep(
         clusters = (own, 4 * own)
     clusters = require_counts("clusters", clusters, least=2)
     require_counts("seeds", [seeds], least=1)
+    if train_series is not None:
+        require_counts("train_series", [train_series], least=2, most=2**31)
+        settings = settings.model_copy(update={"train_series": train_series})
     job = Trainings(Path(run).absolute(), settings)
     tasks = [Training(dims, settings.seed + i) for i in range(seeds) for dims in sizes]
     for seed in range(settings.seed, settings.seed + seeds):

@@ -22,6 +22,9 @@ def sweep(
     clusters: Annotated[
         str | None, typer.Option(help="Numbers of clusters, with commas. [those of the run, and four times as many]")
     ] = None,
+    train_series: Annotated[
+        int | None, typer.Option(help="Most series that train each; fewer are faster. [as many as in the run]")
+    ] = None,
     scheduler: Scheduler = None,
     workers: Workers = None,
     json: AsJson = False,
@@ -31,15 +34,22 @@ def sweep(
     The images are not needed. Writes RUN/sweep.csv and figures/sweep, and draws the report anew. A training takes as
     long as that of the run; an interrupted sweep goes on where it was, and sizes or seeds may be added later.
 
-    For example: sitscope sweep RUN --dims 2,4,8 --seeds 2
+    For example, faster: sitscope sweep RUN --dims 2,4,8 --seeds 2 --train-series 2000
     """
     from sitscope.applying import Machines
     from sitscope.sweeping import sweep
 
     with telling() as talk:
         sizes, many = _numbers("dims", dims), _numbers("clusters", clusters) if clusters else None
-        machines = Machines(workers, scheduler)
-        found = sweep(run, sizes, seeds=seeds, clusters=many, machines=machines, talk=talk)
+        found = sweep(
+            run,
+            sizes,
+            seeds=seeds,
+            clusters=many,
+            train_series=train_series,
+            machines=Machines(workers, scheduler),
+            talk=talk,
+        )
     if json:
         table = loads(found.to_json(orient="records", double_precision=15))
         print(dumps({"run": str(run), "seeds": seeds, "table": table}))
