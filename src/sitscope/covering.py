@@ -71,7 +71,8 @@ def compared(
     The first has a row for each size, number of clusters and seed: dims, clusters, seed; overall_accuracy,
     macro_recall, never_predicted (classes) on the test fields; missed, the dates that part a confused pair and that the
     smallest embedding of this seed does not look at, and covered, the share of them that this embedding does look at,
-    for the smallest itself the share that its trainings with other seeds look at, which takes no growth at all; alike,
+    for the smallest itself the share that its trainings with other seeds look at, which takes no growth at all;
+    by_margin, the same where the margin alone counts, which more dimensions do not make easier; alike,
     the mean Spearman correlation of the sizes of importance of two dimensions along the dates; agreement, the mean
     Spearman correlation of the class profiles of importance with those of the other seeds, aligned.
 
@@ -94,6 +95,7 @@ def compared(
         facts = {
             "missed": len(mine),
             "covered": float(mine.covered.mean()) if len(mine) else np.nan,
+            "by_margin": float(mine.by_margin.mean()) if len(mine) else np.nan,
             "alike": _alike(found),
             "agreement": float(np.mean(agree)) if agree else np.nan,
         }

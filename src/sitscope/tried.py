@@ -18,6 +18,7 @@ SWEEP: Columns = {
     "never_predicted": WHOLE,
     "missed": WHOLE,
     "covered": SHARE,
+    "by_margin": SHARE,
     "alike": (-1, 1),
     "agreement": (-1, 1),
 }

@@ -69,21 +69,20 @@ def sweep_rows(sweep: pd.DataFrame) -> list[list[str]]:
     """Header and a row for each size and number of clusters: means over the seeds, with their standard deviation.
 
     >>> row = {"dims": 2, "clusters": 9, "seed": 0, "overall_accuracy": 0.8, "macro_recall": 0.3, "never_predicted": 7}
-    >>> known = {"missed": 4, "covered": float("nan"), "alike": 0.5, "agreement": float("nan")}
+    >>> known = {"missed": 4, "covered": 0.75, "by_margin": 0.5, "alike": 0.6, "agreement": float("nan")}
     >>> sweep_rows(pd.DataFrame([row | known]))[1]
-    ['2', '9', '80 %', '30 %', '7', '', '0.50', '']
+    ['2', '9', '80 %', '30 %', '7', '75 %', '50 %', '0.60', '']
     """
-    rows = [
-        ["dimensions", "clusters", "overall accuracy", "macro recall", "never predicted", "missed dates covered",
-         "dimensions alike", "agreement of seeds"]
-    ]  # fmt: skip
+    scores = ["dimensions", "clusters", "overall accuracy", "macro recall", "never predicted"]
+    rows = [[*scores, "missed dates looked at", "by the margin alone", "dimensions alike", "agreement of seeds"]]
     for (dims, clusters), mine in sweep.groupby(["dims", "clusters"]):
         mean = mine.mean()
         shares = [_spread(mine[name]) for name in ("overall_accuracy", "macro_recall")]
         rest = [f"{value:.2f}" if value == value else "" for value in (mean.alike, mean.agreement)]
-        covered = covered_by(sweep, int(dims))
+        covered = [covered_by(sweep, int(dims), how) for how in ("covered", "by_margin")]
+        seen = [percent(share) if share == share else "" for share in covered]
         never = f"{mean.never_predicted:.0f}"
-        rows.append([str(dims), str(clusters), *shares, never, percent(covered) if covered == covered else "", *rest])
+        rows.append([str(dims), str(clusters), *shares, never, *seen, *rest])
     return rows
 
 
@@ -91,11 +90,14 @@ def _spread(values: "pd.Series[float]") -> str:
     return percent(float(values.mean())) + (f" ± {100 * values.std():.0f}" if len(values) > 1 else "")
 
 
-def covered_by(sweep: pd.DataFrame, dims: int) -> float:
-    """Share of the dates that the smallest embeddings missed which those of this size look at; all seeds together."""
+def covered_by(sweep: pd.DataFrame, dims: int, how: str = "covered") -> float:
+    """Share of the dates that the smallest embeddings missed which those of this size look at; all seeds together.
+
+    how: "covered", with any dimension or the margin; "by_margin", with the margin between the two classes alone.
+    """
     once = sweep[sweep.dims == dims].drop_duplicates("seed")
-    known = once[once.covered.notna()]
-    return float((known.covered * known.missed).sum() / known.missed.sum()) if known.missed.sum() else float("nan")
+    known = once[once[how].notna()]
+    return float((known[how] * known.missed).sum() / known.missed.sum()) if known.missed.sum() else float("nan")
 
 
 def advice(sweep: pd.DataFrame) -> str:
@@ -109,9 +111,10 @@ def advice(sweep: pd.DataFrame) -> str:
     seen = ""
     if covered == covered:
         again = f"; another training of {least} looks at {percent(chance)}" if chance == chance else ""
+        margin = covered_by(sweep, found.dims, "by_margin")
         seen = (
             f" It looks at {percent(covered)} of the dates that part confused classes and that {least} dimensions "
-            f"miss{again}."
+            f"miss{again}, and {percent(margin)} count in the margin between the two classes."
         )
     return f"{_size(found.dims, found.clusters)} are recommended: {why} {_gain(sweep, found, least)}{seen}"
 

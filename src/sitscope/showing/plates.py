@@ -216,8 +216,9 @@ def _sweep(sweep: pd.DataFrame) -> Plate:
     caption = (
         "Left: scores on test fields by size of the embedding; small points are single seeds, lines join their means. "
         "Middle: of the acquisitions that part confused classes and that the smallest embedding does not look at, the "
-        "share that each size looks at. Right: whether two dimensions of an embedding, and two trainings of it, look "
-        "at the same acquisitions: 1 is the same."
+        "share that each size looks at, with any dimension (bars) or with the margin between the two classes "
+        "(diamonds). Right: whether two dimensions of an embedding, and two trainings of it, look at the same "
+        "acquisitions: 1 is the same."
     )
     return Plate("sweep", sweep_figure(sweep), caption, f"Three panels over the size of the embedding. {advice(sweep)}")
 

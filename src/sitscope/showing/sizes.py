@@ -8,7 +8,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from sitscope.classes.sizes import recommended
-from sitscope.showing.colours import ACCENT, CLASSES, MUTED, PAPER
+from sitscope.showing.colours import ACCENT, CLASSES, INK, MUTED, PAPER
 from sitscope.showing.cure import covered_by
 from sitscope.showing.style import SMALL, WIDTH_IN, styled
 
@@ -26,8 +26,8 @@ def sweep_figure(sweep: pd.DataFrame) -> Figure:
     >>> from itertools import product
     >>> keys = list(product((2, 4), (9, 36), (0, 1)))
     >>> table = pd.DataFrame(keys, columns=["dims", "clusters", "seed"])
-    >>> shares = {"overall_accuracy": 0.8, "macro_recall": 0.3, "covered": 0.5, "alike": 0.2, "agreement": 0.8}
-    >>> len(sweep_figure(table.assign(missed=7, **shares)).axes)
+    >>> shares = {"overall_accuracy": 0.8, "macro_recall": 0.3, "covered": 0.5, "by_margin": 0.4, "alike": 0.2}
+    >>> len(sweep_figure(table.assign(missed=7, agreement=0.8, **shares)).axes)
     3
     """
     sizes = sorted(sweep.dims.unique().tolist())
@@ -59,7 +59,7 @@ def _scores(axes: Axes, sweep: pd.DataFrame, sizes: list[int]) -> None:
         _line(axes, mine, "macro_recall", sizes, colour, marker, f"{clusters} clusters")
     place = (sizes.index(found.dims), found.recall)
     axes.plot(*place, "o", markersize=15, markerfacecolor="none", markeredgecolor=ACCENT, markeredgewidth=1.6, zorder=5)
-    axes.annotate("recommended", place, (0, -12), textcoords="offset points", ha="center", va="top", fontsize=SMALL,
+    axes.annotate("recommended", place, (0, 11), textcoords="offset points", ha="center", va="bottom", fontsize=SMALL,
                   color=ACCENT, path_effects=[withStroke(linewidth=2.5, foreground=PAPER)])  # fmt: skip
     low, high = sweep[["macro_recall", "overall_accuracy"]].min().min(), sweep.overall_accuracy.max()
     axes.set_ylim(max(0, low - 0.12), min(1, high + 0.05))
@@ -75,11 +75,14 @@ def _covered(axes: Axes, sweep: pd.DataFrame, sizes: list[int]) -> None:
     for i, share in enumerate(shares):
         text = f"{100 * share:.0f} %" if share == share else "n/a"
         axes.annotate(text, (i, np.nan_to_num(share)), (0, 2), textcoords="offset points", ha="center", fontsize=SMALL)
-    axes.set_ylim(0, 1.08)
+    margin = [covered_by(sweep, size, "by_margin") for size in sizes]
+    axes.plot(range(len(sizes)), margin, "D", markersize=6, color=PAPER, markeredgecolor=INK)
+    axes.set_ylim(0, 1.25)
+    axes.set_yticks(np.linspace(0, 1, 6))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axes.set_title(f"Dates missed by {sizes[0]}, looked at")
-    axes.annotate(f"grey: another training of {sizes[0]}", (0.02, 0.985), xycoords="axes fraction", va="top",
-                  fontsize=SMALL, color=MUTED)  # fmt: skip
+    said = f"grey: another training of {sizes[0]}\ndiamonds: by the margin of the classes alone"
+    axes.annotate(said, (0.02, 0.985), xycoords="axes fraction", va="top", fontsize=SMALL, color=MUTED)
 
 
 def _line(
