@@ -107,14 +107,14 @@ def advice(sweep: pd.DataFrame) -> str:
     why = _why(found)
     if found.dims == least:
         return f"{_size(found.dims, found.clusters)} are enough: {why} A larger embedding is not worth it here."
-    covered, chance = covered_by(sweep, found.dims), covered_by(sweep, least)
+    ways = (found.dims, "covered"), (found.dims, "by_margin"), (least, "covered")
+    covered, margin, chance = (covered_by(sweep, dims, how) for dims, how in ways)
     seen = ""
     if covered == covered:
         again = f"; another training of {least} looks at {percent(chance)}" if chance == chance else ""
-        margin = covered_by(sweep, found.dims, "by_margin")
         seen = (
-            f" It looks at {percent(covered)} of the dates that part confused classes and that {least} dimensions "
-            f"miss{again}, and {percent(margin)} count in the margin between the two classes."
+            f" Such embeddings look at {percent(covered)} of the dates that part confused classes and that {least} "
+            f"dimensions miss, at {percent(margin)} if the margin between the two classes alone counts{again}."
         )
     return f"{_size(found.dims, found.clusters)} are recommended: {why} {_gain(sweep, found, least)}{seen}"
 
