@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sitscope.classes.verdicts import Diagnosis
+
 
 @runtime_checkable
 class Scores(Protocol):
@@ -92,6 +94,8 @@ class Findings:
     """Figures of every method: method, metric, baseline, value, low, high; None until somebody asks."""
     by_clusters: Sequence[Mapping[str, float | int]] = ()
     """The scores with other numbers of clusters: clusters, overall_accuracy, macro_recall."""
+    diagnosis: Diagnosis | None = None
+    """Why the classes are confused; None for a run of an older sitscope."""
 
     @property
     def dims(self) -> int:
