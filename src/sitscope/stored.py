@@ -125,7 +125,8 @@ def diagnosis(path: Path, fitted: Fitted, classes: Sequence[str]) -> Diagnosis:
     bands = [each.difference for each in told]
     bands += [ends for pair in found.pairs for ends in (pair.low, pair.high, pair.effect) if ends is not None]
     dims = [looks for each in found.classes for looks in each.importance.values()]
-    curves = [each.parts for each in told] + [each.transitions for each in found.classes]
+    curves: list[Sequence[float]] = [each.parts for each in told]
+    curves += [each.transitions for each in found.classes]
     for pair in found.pairs:
         curves += [pair.jm, pair.jm_low, pair.jm_high, pair.missed, pair.shared]
         curves += [*pair.importance.values(), *pair.margin.values()]
