@@ -6,16 +6,20 @@ n series, m classes, c bands, t dates, d embedding dimensions, k clusters.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from sitscope.classes.parting import LEAST_JM, Parting, missed, parting
+from sitscope.classes.codebook import Codebook
+from sitscope.classes.parting import Parting, missed, parting
 from sitscope.classes.verdicts import ClassVerdict, Diagnosis, Kind, Numbers, Pair
 
 CONFUSED = 0.1
 """Share of a class's test series from which on its confusion with another is explained: less is spread thin."""
+EMBEDDED = 1.0
+"""Jeffries-Matusita distance from which on an embedding parts two classes: 2.4 standard deviations, one series in eight
+on the wrong side if neither class were larger. Below it separability is commonly called very poor. One date of many
+need only help (LEAST_JM), the embedding has to do."""
 SEPARATED = 0.75
 """Recall of a class that is well separated: half-way between the letter's three, 0.90 to 0.94, and its next, 0.50."""
 SCATTERED = 3.0
@@ -30,17 +34,6 @@ WINDOW = 2
 
 Margin = Callable[[str, str], Mapping[str, Float[np.ndarray, " t"]]]
 """By method, what each date contributes to a's series lying nearer to a's place in the embedding than to b's."""
-
-
-class Vote(Protocol):
-    """A codebook: `sitscope.classes.codebook.Codebook`, or anything alike."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def votes(self) -> np.ndarray: ...  # (k, m)
-    @property
-    def assigned(self) -> np.ndarray: ...  # (k,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,18 +52,18 @@ def diagnose(
     known: Known,
     confusion: Int[np.ndarray, "m m"],
     tested: Int[np.ndarray, " m"],
-    vote: Vote,
+    book: Codebook,
     importance: Mapping[str, Float[np.ndarray, "m d t"]],
     margin: Margin,
     method: str = "path",
 ) -> Diagnosis:
     """A verdict for every class, and for every pair of which at least CONFUSED of the test series of one are lost.
 
-    confusion: test series by (truth, prediction), tested: all of each class, in the order of vote.classes. importance:
+    confusion: test series by (truth, prediction), tested: all of each class, in the order of book.classes. importance:
     by method, size of each date's importance for each class and embedding dimension. The largest loss of a class that
     is not separated is explained however small it is; a class without test series has no verdict.
     """
-    names = vote.classes
+    names = book.classes
     shares = confusion / np.maximum(tested, 1)[:, None]
     off = np.where(np.eye(len(names), dtype=bool), 0, shares)
     looks = {name: {k: _even(v[i]) for k, v in importance.items()} for i, name in enumerate(names) if tested[i]}
@@ -78,7 +71,7 @@ def diagnose(
     for i, j in np.argwhere((off >= CONFUSED) | ((off > 0) & (off == off.max(axis=1, keepdims=True)))):
         if off[i, j] < CONFUSED and shares[i, i] >= SEPARATED:
             continue
-        pairs.append(_pair(known, vote, int(i), int(j), confusion, off, looks, margin, method))
+        pairs.append(_pair(known, book, int(i), int(j), confusion, off, looks, margin, method))
     pairs.sort(key=lambda pair: -pair.share * pair.series)
     changes = _changes(known, [name for name in names if name in looks])
     classes = [
@@ -91,7 +84,7 @@ def diagnose(
 
 def _pair(
     known: Known,
-    vote: Vote,
+    book: Codebook,
     i: int,
     j: int,
     confusion: Int[np.ndarray, "m m"],
@@ -100,12 +93,12 @@ def _pair(
     margin: Margin,
     method: str,
 ) -> Pair:
-    a, b = vote.classes[i], vote.classes[j]
+    a, b = book.classes[i], book.classes[j]
     found = parting(known.x, known.label, known.field, a, b)
     kept = parting(known.embedding[:, :, None], known.label, known.field, a, b)
     both = {k: _even(sum(looks[name][k].sum(axis=0) for name in (a, b) if name in looks)) for k in looks[a]}
     size = both[method]
-    held = vote.votes[(vote.assigned == j) & (vote.votes[:, i] > 0)]
+    held = book.votes[(book.assigned == j) & (book.votes[:, i] > 0)]
     ends = {"low": found.low, "high": found.high, "effect": found.effect}
     return Pair(
         truth=a,
@@ -140,7 +133,7 @@ def kind_of(found: Parting, embedded: float) -> Kind:
     """
     if not found.parts.any():
         return "inseparable" if found.excluded else "undecided"
-    return "outvoted" if embedded >= LEAST_JM else "shared"
+    return "outvoted" if embedded >= EMBEDDED else "shared"
 
 
 def _class(

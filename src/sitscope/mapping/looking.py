@@ -1,6 +1,6 @@
 """Where does the embedding look, for a class and between two classes?
 
-n series, c bands, t dates, d embedding dimensions.
+n series, k series of another class, c bands, t dates, d embedding dimensions.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ def sizes(fitted: Fitted, x: Float[np.ndarray, "n c t"]) -> dict[str, Float[np.n
 def margins(
     fitted: Fitted,
     x: Float[np.ndarray, "n c t"],
-    others: Float[np.ndarray, "n c t"],
+    others: Float[np.ndarray, "k c t"],
     places: tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]],
 ) -> Mapping[str, Float[np.ndarray, " t"]]:
     """By method, what each date contributes to series lying nearer to their own place than to that of the others.

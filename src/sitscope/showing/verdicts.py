@@ -74,10 +74,12 @@ def _shared(pair: Pair, scene: Scene) -> str:
             f"the embedding looks at {elsewhere}, when the two do not part. They differ on {differ} "
             f"({_most(pair, scene)}), and these dates carry {there}."
         )
+    looks_there = f"they differ on {differ} ({_most(pair, scene)}), and the embedding looks there ({there}), but "
+    if pair.embedded >= max(pair.jm):
+        return f"{looks_there}not enough: in the embedding the two lie {_apart(pair.embedded)} apart."
     return (
-        f"they differ on {differ} ({_most(pair, scene)}), and the embedding looks there ({there}), but at larger "
-        f"differences than theirs: in the embedding the two lie {_apart(pair.embedded)} apart, in the input "
-        f"{_apart(max(pair.jm))} on {day(scene.dates[int(np.argmax(pair.jm))], year=False)} alone."
+        f"{looks_there}at larger differences than theirs: in the embedding the two lie {_apart(pair.embedded)} apart, "
+        f"in the input {_apart(max(pair.jm))} on {day(scene.dates[int(np.argmax(pair.jm))], year=False)} alone."
     )
 
 
@@ -121,7 +123,8 @@ def class_sentence(verdict: ClassVerdict, diagnosis: Diagnosis, scene: Scene) ->
     carry = f"{percent(float(looks[changing].sum()))} of the importance, {percent(float(changing.mean()))} if all dates"
     if verdict.kind == "separated":
         found = f"{verdict.name} is separated ({percent(verdict.recall or 0.0)} found): the embedding looks most at "
-        found += f"{strongest_days(looks, scene.dates)}{_differs(verdict, looks, scene)}. "
+        most = strongest_days(np.where(looks * len(looks) >= 1, looks, 0.0), scene.dates)
+        found += f"{most}{_differs(verdict, looks, scene)}. "
         return f"{found}Its transitions, about {when}, {_matter(verdict)} ({carry} counted alike)."
     if verdict.kind == "not modelled":
         return (
