@@ -2,8 +2,8 @@
 
 run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
 scores.json, confusion.csv, profiles.parquet (of each method), samples.parquet, series.zarr (the values of the same
-rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and *.svg, report.html;
-and evaluation.csv where `sitscope evaluate` was asked, compare.csv where `compare` was, sweep.csv,
+rows), fields.parquet, fidelity.json, diagnosis.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and
+*.svg, report.html; and evaluation.csv where `sitscope evaluate` was asked, compare.csv where `compare` was, sweep.csv,
 sweep_dates.csv and the models in sweep/ where `sweep` was.
 """
 
@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from sitscope import stored, tried
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
 from sitscope.classes.scores import Scores
+from sitscope.classes.verdicts import Diagnosis
 from sitscope.cube.item import write_item
 from sitscope.cube.store import consolidate, write_zarr
 from sitscope.cube.writing import Progress, write_fields
@@ -182,6 +183,10 @@ class RunFolder:
         """compare.csv; see `sitscope.baselines.compare`."""
         table.to_csv(self.path / "compare.csv", index=False)
 
+    def write_diagnosis(self, found: Diagnosis) -> None:
+        """diagnosis.json: why classes are confused; see `sitscope.classes.diagnosis`."""
+        _write_json(self.path / "diagnosis.json", {"verdicts": asdict(found)})
+
     def write_fields(self, fields: gpd.GeoDataFrame) -> None:
         """fields.parquet: GeoParquet of the fields with what was found in each."""
         write_fields(fields, self.path / "fields.parquet")
@@ -217,12 +222,11 @@ class RunFolder:
             maps = stored.maps(self.path / "atlas.zarr", fitted, book)
             trust = self.path / "fidelity.json"
             fidelity = parsed(stored.Fidelity, content(trust)).model_dump() if trust.exists() else None
+            verdicts = self.path / "diagnosis.json"
+            diagnosis = stored.diagnosis(verdicts, fitted, book.classes) if verdicts.exists() else None
             table = self.path / "evaluation.csv"
             evaluation = stored.evaluation(table) if table.exists() else None
-            read = {"comparison": tried.comparison, "sweep": tried.sweep, "sweep_dates": tried.dates}
-            places = {"comparison": "compare.csv", "sweep": "sweep.csv", "sweep_dates": "sweep_dates.csv"}
-            asked = {what: self.path / name for what, name in places.items()}
-            later = {what: read[what](file) for what, file in asked.items() if file.exists()}
+            later = tried.found(self.path)
         return Findings(
             title=printable(facts.title),
             settings=facts.model_dump(mode="json", include={"data", "settings", "versions"}),
@@ -246,6 +250,7 @@ class RunFolder:
             by_clusters=plain.model_dump()["by_clusters"],
             fidelity=fidelity,
             evaluation=evaluation,
+            diagnosis=diagnosis,
             **later,
         )
 

@@ -49,6 +49,13 @@ MAY_LACK = {"covered", "by_margin", "alike", "agreement"}
 MOST_ROWS = 1_000_000
 
 
+def found(folder: Path) -> dict[str, pd.DataFrame]:
+    """Those of the tables that a run folder holds, by their names in `Findings`; ValueError for one that is spoiled."""
+    readers = {"sweep": sweep, "sweep_dates": dates, "comparison": comparison}
+    files = {"sweep": "sweep.csv", "sweep_dates": "sweep_dates.csv", "comparison": "compare.csv"}
+    return {name: read(folder / files[name]) for name, read in readers.items() if (folder / files[name]).exists()}
+
+
 def sweep(path: Path) -> pd.DataFrame:
     """sweep.csv: every size with the same numbers of clusters and seeds, once; ValueError where it is not."""
     found = _table(path, SWEEP)
