@@ -273,8 +273,8 @@ def test_a_run_without_series_is_refused(ran: Path, verb: str, capsys: pytest.Ca
     ("name", "text"),
     [
         ("sweep.csv", "dims,clusters\n2,8\n"),
-        ("sweep.csv", "{}\n2,8,0,0.5,7.5,3,0,,,,\n"),
-        ("sweep.csv", "{}\n2,8,0,0.5,0.5,3,0,,,,\n2,8,0,0.5,0.5,3,0,,,,\n"),
+        ("sweep.csv", "{}\n2,8,0,9,0.5,7.5,3,0,,,,\n"),
+        ("sweep.csv", "{}\n2,8,0,9,0.5,0.5,3,0,,,,\n2,8,0,9,0.5,0.5,3,0,,,,\n"),
         ("compare.csv", "nothing"),
         ("sweep_dates.csv", "truth,predicted,date,dims,seed,covered,by_margin\nA,B,never,2,0,1,1\n"),
     ],

@@ -101,7 +101,8 @@ def sweep(
         machines: who trains; processes of this machine if not said.
         talk: told of progress.
 
-    Returns a row for each size, number of clusters and seed; see `sitscope.covering.compared`. Writes sweep.csv,
+    Returns a row for each size, number of clusters and seed; see `sitscope.covering.compared`; train_series is
+    the most that trained each. Writes sweep.csv,
     sweep_dates.csv and the trained models, sweep/, into the run folder: trainings that are there already are kept.
     Raises BadInput for numbers that cannot be, and where there is no run or one that kept no series.
     """
@@ -126,6 +127,7 @@ def sweep(
         fitted = Fitted.load(job.place(task))
         learned[task.dims, task.seed] = learn(fitted, series, clusters, settings, task.seed)
     table, dates = compared(learned, series, settings.seed)
+    table.insert(3, "train_series", settings.train_series)
     talk("comparing", len(tasks), len(tasks))
     folder = RunFolder(Path(run))
     folder.write_sweep(table, dates)

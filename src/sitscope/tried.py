@@ -13,6 +13,7 @@ SWEEP: Columns = {
     "dims": WHOLE,
     "clusters": WHOLE,
     "seed": (0, 2**32),
+    "train_series": WHOLE,
     "overall_accuracy": SHARE,
     "macro_recall": SHARE,
     "never_predicted": WHOLE,

@@ -74,7 +74,7 @@ def sweep_rows(sweep: pd.DataFrame) -> list[list[str]]:
     ['2', '9', '80 %', '30 %', '7', '75 %', '50 %', '0.60', '']
     """
     scores = ["dimensions", "clusters", "overall accuracy", "macro recall", "never predicted"]
-    rows = [[*scores, "missed dates looked at", "by the margin alone", "dimensions alike", "agreement of seeds"]]
+    rows = [[*scores, "missed dates seen", "by the margin", "alike", "agreement"]]
     for (dims, clusters), mine in sweep.groupby(["dims", "clusters"]):
         mean = mine.mean()
         shares = [_spread(mine[name]) for name in ("overall_accuracy", "macro_recall")]
@@ -150,8 +150,7 @@ def date_rows(missed: pd.DataFrame, dates: np.ndarray) -> list[list[str]]:
     ['Pepper becomes Cotton', '1', '2 Jun', '0 %', '100 %']
     """
     sizes = sorted(missed.dims.unique().tolist())
-    again = f"another training of {sizes[0]}" if sizes else ""
-    rows = [["pair", "missed", "when", *(f"looked at by {who}" for who in (again, *sizes[1:]))]]
+    rows = [["pair", "missed", "when", f"{sizes[0]} again", *map(str, sizes[1:])]]
     for (truth, predicted), mine in missed.groupby(["truth", "predicted"], sort=True):
         once = mine[mine.dims == sizes[0]]
         strength = np.array([(once.date == date).sum() for date in dates], dtype=float)
@@ -167,7 +166,7 @@ def facts(findings: Findings) -> dict[str, Any]:
     if findings.sweep is not None:
         sizes = sorted(findings.sweep.dims.unique().tolist())
         said |= {"advice": advice(findings.sweep), "sweep": sweep_rows(findings.sweep), "sizes": list(map(str, sizes))}
-        said |= {"seeds": findings.sweep.seed.nunique(), "dates": []}
+        said |= {"seeds": findings.sweep.seed.nunique(), "dates": [], "series": int(findings.sweep.train_series.max())}
         if findings.sweep_dates is not None and len(findings.sweep_dates):
             said["dates"] = date_rows(findings.sweep_dates, findings.dates)
     if findings.comparison is not None:
