@@ -78,7 +78,8 @@ def test_a_sweep_leaves_its_table_its_dates_and_a_chapter(
     assert (ran / "figures" / "sweep.png").exists()
     page = (ran / "report.html").read_text()
     assert 'id="sweep"' in page
-    assert "another training of 2" in page
+    assert "another training of the smallest size" in page
+    assert "on at most 20,000 of the series" in page
     assert 'id="compare"' not in page
 
 
