@@ -29,11 +29,14 @@ ORDER = [
     "simulation",
     "showing",
     "mapping",
+    "reasons",
     "settings",
     "stored",
+    "tried",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
+ORDER += ["facts", "trust", "job", "applying", "trying", "baselines", "covering", "sweeping"]
+ORDER += ["again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

@@ -31,6 +31,8 @@ _HOMES = {
     "RunSettings": "settings",
     "run": "job",
     "load_run": "job",
+    "sweep": "sweeping",
+    "compare": "baselines",
     "map_images": "applying",
     "Machines": "applying",
     "write_report": "showing.report",

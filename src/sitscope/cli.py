@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sitscope import verbs
 from sitscope.errors import BadInput, Unfinished
 from sitscope.terminal import PARTIAL, as_options, telling, write_table
+from sitscope.verbs import again, asking, cure, maps
+from sitscope.verbs import images as before
 
 UNEXPECTED, BAD_INPUT = 1, 3
 """Exit codes beside 0; 2 is a wrong option, which typer answers itself, 4 is `terminal.PARTIAL`."""
@@ -106,7 +107,7 @@ def simulate(
 
 @app.command()
 def run(
-    images: verbs.Images,
+    images: asking.Images,
     fields: Annotated[
         Path, typer.Option(help="Polygons of fields: any vector file (GeoPackage, Shapefile, ...).", show_default=False)
     ],
@@ -114,18 +115,18 @@ def run(
     label: Annotated[str | None, typer.Option(help="Column of the fields that names the crop. [crop]")] = None,
     dims: Annotated[int | None, typer.Option(help="Dimensions of the embedding. [2]")] = None,
     clusters: Annotated[int | None, typer.Option(help="Clusters of the embedding. [as many as classes]")] = None,
-    units: verbs.Units = None,
-    start: verbs.Start = None,
-    end: verbs.End = None,
-    orbit: verbs.Orbit = None,
-    bands: verbs.Bands = None,
-    mask: verbs.Mask = None,
-    mask_values: verbs.MaskValues = None,
-    border_noise: verbs.BorderNoise = None,
-    border_pixels: verbs.BorderPixels = None,
-    doubles: verbs.Doubles = None,
-    speckle: verbs.Speckle = None,
-    window: verbs.Window = None,
+    units: asking.Units = None,
+    start: asking.Start = None,
+    end: asking.End = None,
+    orbit: asking.Orbit = None,
+    bands: asking.Bands = None,
+    mask: asking.Mask = None,
+    mask_values: asking.MaskValues = None,
+    border_noise: asking.BorderNoise = None,
+    border_pixels: asking.BorderPixels = None,
+    doubles: asking.Doubles = None,
+    speckle: asking.Speckle = None,
+    window: asking.Window = None,
     buffer: Annotated[float | None, typer.Option(help="Metres to shrink fields by, against mixed pixels. [0]")] = None,
     fill: Annotated[bool, typer.Option("--fill", help="Fill missing values linearly in time.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Most passes of the training over the series.")] = None,
@@ -154,10 +155,10 @@ def run(
 
     asked = {
         "label": label, "clusters": clusters, "units": units, "start": start, "end": end, "orbit": orbit,
-        "bands": bands and verbs.names(bands), "buffer": buffer, "method": method, "seed": seed,
+        "bands": bands and asking.names(bands), "buffer": buffer, "method": method, "seed": seed,
         "groups": _groups(group),
         "fill": fill or None, "autoencoder": {"dims": dims, "epochs": epochs},
-        **verbs.cleaning(mask, mask_values, border_noise, border_pixels, doubles, speckle, window),
+        **asking.cleaning(mask, mask_values, border_noise, border_pixels, doubles, speckle, window),
     }  # fmt: skip
     _run(images if len(images) > 1 else images[0], fields, out, read_settings(settings, asked), overwrite, json)
 
@@ -203,7 +204,7 @@ def evaluate(
     from sitscope.folder import RunFolder
     from sitscope.job import evaluate
 
-    asked = verbs.names(methods) if methods else None
+    asked = asking.names(methods) if methods else None
     with telling() as talk:
         found = evaluate(RunFolder(run), asked, series=series, draws=draws, seed=seed, talk=talk)
     if json:
@@ -215,15 +216,17 @@ def evaluate(
         print(f"{name:<8} {run / path}")
 
 
-app.command("map")(verbs.map_verb)
-app.command()(verbs.ingest)
-app.command()(verbs.doctor)
-app.command()(verbs.rerun)
-app.command()(verbs.bench)
+app.command("map")(maps.map_verb)
+app.command()(before.ingest)
+app.command()(before.doctor)
+app.command()(again.rerun)
+app.command()(again.bench)
+app.command()(cure.sweep)
+app.command()(cure.compare)
 
 
 def _groups(asked: list[str] | None) -> tuple[tuple[str, ...], ...] | None:
-    return tuple(verbs.names(text) for text in asked) if asked else None
+    return tuple(asking.names(text) for text in asked) if asked else None
 
 
 def _simulate(out: Path, fields: int, seed: int) -> None:

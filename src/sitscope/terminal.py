@@ -32,6 +32,24 @@ def write_table(evaluation: "pd.DataFrame") -> None:
     _write(console, "Other figures, means over the maskings", figure_rows(evaluation))
 
 
+def write_sweep(sweep: "pd.DataFrame") -> None:
+    """What changes with the size of the embedding, and which is recommended: on standard output, for any width."""
+    from sitscope.showing.cure import advice, sweep_rows
+
+    console = _console()
+    _write(console, "What changes with size, means over the seeds ± standard deviation", sweep_rows(sweep))
+    console.print(advice(sweep))
+
+
+def write_comparison(comparison: "pd.DataFrame") -> None:
+    """Each method with its interval, and where the autoencoder stands: on standard output, for any width."""
+    from sitscope.showing.cure import comparison_rows, standing
+
+    console = _console()
+    _write(console, "Means over field-wise splits, with 95 % intervals", comparison_rows(comparison))
+    console.print(standing(comparison))
+
+
 def write_checkup(found: "Checkup") -> None:
     """What is there, dates, classes and problems: on standard output, for any width."""
     console = _console()

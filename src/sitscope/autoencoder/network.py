@@ -35,8 +35,9 @@ class Settings(BaseModel):
 
     dims: Width = 2
     """Dimensions of the embedding."""
-    filters: tuple[Width, ...] = Field((64, 128, 256), min_length=1, max_length=64)
-    """Feature maps of each convolution; their number is the depth."""
+    filters: tuple[Width, ...] = Field((64, 128, 256), max_length=64)
+    """Feature maps of each convolution; their number is the depth. Without any (see `dense`) the network is fully
+    connected, which has no layer for Grad-SLAM."""
     kernels: tuple[Span, ...] = (7, 5, 3)
     """Dates that each convolution sees at once."""
     strides: tuple[Span, ...] = (1, 1, 1)
@@ -70,6 +71,14 @@ class Settings(BaseModel):
         if self.padding == "same" and any(k % 2 == 0 for k in self.kernels):
             raise ValueError(f"kernels {self.kernels} must be odd with padding 'same'; choose odd ones, or 'valid'")
         return self
+
+    def dense(self) -> "Settings":
+        """The same without convolutions: the fully connected autoencoder that the convolutional one is compared with.
+
+        >>> Settings(dims=3).dense().filters, Settings(dims=3).dense().hidden
+        ((), (128, 64))
+        """
+        return self.model_copy(update=dict.fromkeys(("filters", "kernels", "strides", "pooling"), ()))
 
 
 class Autoencoder(nn.Module):

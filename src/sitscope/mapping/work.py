@@ -45,6 +45,10 @@ class Job:
     step: float = 1.0
     """Importance of 1 in the whole numbers of which it is kept."""
 
+    def __call__(self, block: Block) -> Block:
+        """Do a block, wherever this is."""
+        return map_block(block, self)
+
 
 def map_block(block: Block, job: Job) -> Block:
     """Make the maps of one block; when the mark is there, so are they. The same again gives the same bytes."""

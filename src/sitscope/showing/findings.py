@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sitscope.classes.verdicts import Diagnosis
+
 
 @runtime_checkable
 class Scores(Protocol):
@@ -90,8 +92,16 @@ class Findings:
     """How far importance can be trusted: what `sitscope.trust.quick` measured."""
     evaluation: pd.DataFrame | None = None
     """Figures of every method: method, metric, baseline, value, low, high; None until somebody asks."""
+    comparison: pd.DataFrame | None = None
+    """Scores of other methods on the same splits: what `sitscope.baselines.compare` found."""
+    sweep: pd.DataFrame | None = None
+    """Scores and more of embeddings of other sizes: what `sitscope.sweeping.sweep` found."""
+    sweep_dates: pd.DataFrame | None = None
+    """The dates that its smallest embeddings missed, and which sizes look at them."""
     by_clusters: Sequence[Mapping[str, float | int]] = ()
     """The scores with other numbers of clusters: clusters, overall_accuracy, macro_recall."""
+    diagnosis: Diagnosis | None = None
+    """Why the classes are confused; None for a run of an older sitscope."""
 
     @property
     def dims(self) -> int:

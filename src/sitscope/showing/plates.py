@@ -8,7 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sitscope.showing.clusters import cluster_figure
+from sitscope.showing.comparison import comparison_figure
 from sitscope.showing.confusion import PRINTED, confusion_figure
+from sitscope.showing.cure import advice, standing
 from sitscope.showing.display import BY_CLASS, SIGNED
 from sitscope.showing.embedding import embedding_figure
 from sitscope.showing.fidelity import fidelity_figure
@@ -16,10 +18,13 @@ from sitscope.showing.findings import Findings
 from sitscope.showing.losses import loss_figure
 from sitscope.showing.missing import missing_figure
 from sitscope.showing.overview import overview_figure
+from sitscope.showing.pair import most_telling, pair_figure
 from sitscope.showing.profile import HOLLOW, hollow_dates, profile_figure
 from sitscope.showing.scene import peak_date_figure, scene_figure
+from sitscope.showing.sizes import sweep_figure
 from sitscope.showing.story import Group, chosen_groups, date_strength, flows, groups
 from sitscope.showing.trust import best, named
+from sitscope.showing.verdicts import Scene, drawn_pairs, pair_sentence
 from sitscope.showing.words import listed, many, percent, span, strongest_days
 
 UNITS = {"path": ", in units of the embedding", "letter": ""}
@@ -57,8 +62,13 @@ def plates(findings: Findings) -> Iterator[Plate]:
             yield _profile(findings, group, band)
             if findings.letter is not None and band == findings.bands[0]:
                 yield _profile(findings, group, band, "letter")
+    yield from _pairs(findings)
     if findings.evaluation is not None:
         yield _fidelity(findings, findings.evaluation)
+    if findings.sweep is not None:
+        yield _sweep(findings.sweep)
+    if findings.comparison is not None:
+        yield _comparison(findings.comparison)
     if any(len(values) for values in findings.losses.values()):
         yield _losses(findings)
 
@@ -184,6 +194,21 @@ def _profile(findings: Findings, group: Group, band: str, other: str = "") -> Pl
     return Plate(plate_name(group, band, other), figure, caption, alt)
 
 
+def _pairs(findings: Findings) -> Iterator[Plate]:
+    """Why the pairs that matter most are confused."""
+    for i, pair in enumerate(drawn_pairs(findings), start=1):
+        scene = Scene.of(findings)
+        band = findings.bands[most_telling(pair)]
+        caption = (
+            f"Top: mean {band} of the test series; larger markers matter more. Middle: the difference of the means "
+            f"over {pair.fields[0]} and {pair.fields[1]} fields, training and test, with its 95 % interval; filled "
+            f"markers part the two. Bottom: importance by {named(scene.method)}, mean of the two classes. Colours run "
+            "through all three: yellow, missed; grey, shared; green, used."
+        )
+        figure = pair_figure(pair, findings.profiles, findings.dates, findings.bands, findings.units, scene.method)
+        yield Plate(f"why_{i}", figure, caption, pair_sentence(pair, scene))
+
+
 def _explained(table: pd.DataFrame) -> str:
     most = int(table.n_explained.max())
     return "" if (table.n_explained == table.n).all() else f" Importance is the mean over at most {most} of the series."
@@ -203,6 +228,26 @@ def _fidelity(findings: Findings, evaluation: pd.DataFrame) -> Plate:
     methods = many(evaluation.method.nunique(), "method")
     alt = f"Dots with intervals for each of {methods}. {best(evaluation, findings.method)}"
     return Plate("fidelity", fidelity_figure(evaluation, findings.method), caption, alt)
+
+
+def _sweep(sweep: pd.DataFrame) -> Plate:
+    caption = (
+        "Left: scores on test fields by size of the embedding; small points are single seeds, lines join their means. "
+        "Middle: of the acquisitions that part confused classes and that the smallest embedding does not look at, the "
+        "share that each size looks at, with any dimension (bars) or with the margin between the two classes "
+        "(diamonds). Right: whether two dimensions of an embedding, and two trainings of it, look at the same "
+        "acquisitions: 1 is the same."
+    )
+    return Plate("sweep", sweep_figure(sweep), caption, f"Three panels over the size of the embedding. {advice(sweep)}")
+
+
+def _comparison(comparison: pd.DataFrame) -> Plate:
+    caption = (
+        "Means over field-wise splits with 95 % intervals; ticks are single splits. Hollow: methods that are told the "
+        "classes. In bold: the method of this run."
+    )
+    alt = f"Dots with intervals for each of {many(comparison.method.nunique(), 'method')}. {standing(comparison)}"
+    return Plate("compare", comparison_figure(comparison), caption, alt)
 
 
 def _losses(findings: Findings) -> Plate:
