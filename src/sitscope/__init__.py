@@ -32,6 +32,7 @@ _HOMES = {
     "run": "job",
     "load_run": "job",
     "map_images": "applying",
+    "adopt": "adopting",
     "Machines": "applying",
     "write_report": "showing.report",
 }

@@ -76,6 +76,9 @@ def decided(
     sitscope.errors.BadInput: scale: the embedding is of whole numbers (int8, 3 dimensions), and nothing says what ...
     """
     whole = kind.kind in "iu"
+    if dequantise not in (None, "alphaearth"):
+        remedy = "Only 'alphaearth' is; for any other give scale and offset."
+        raise BadInput("dequantise", f"{dequantise!r} is no coding that is known. {remedy}")
     if dequantise == "alphaearth":
         _require_alphaearth(kind, scale, offset, nodata)
         return Coding("alphaearth", nodata=(MASKED,))
