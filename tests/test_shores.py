@@ -33,7 +33,20 @@ ORDER = [
     "stored",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "applying", "given", "adopting", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
+ORDER += [
+    "facts",
+    "trust",
+    "job",
+    "applying",
+    "given",
+    "adopting",
+    "again",
+    "measuring",
+    "doctor",
+    "terminal",
+    "verbs",
+    "cli",
+]
 
 
 def imported(text: str) -> set[str]:

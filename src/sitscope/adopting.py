@@ -33,7 +33,7 @@ from sitscope.showing.apart import Apart
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import plates
 from sitscope.showing.report import write_figures, write_report
-from sitscope.showing.story import flows
+from sitscope.showing.story import Flow, flows
 
 USED = {"label", "buffer", "min_pixels", "max_pixels", "unlabelled", "test", "clusters", "vote", "seed"}
 """Settings of a run that an embedding which is there already leaves to be chosen."""
@@ -142,20 +142,22 @@ def _map(
 def _seen(
     folder: RunFolder, source: Source, fields: Any, scores: Scores, settings: RunSettings, talk: Talk
 ) -> tuple[Apart, ...]:
-    """Where the images part the classes that the embedding confuses most; parting.json."""
+    """Where the images part the classes that the embedding confuses, those of most series first; parting.json."""
     with stage(talk, "reading images"):
         options = {"label", "buffer", "min_pixels", "max_pixels", "fill", "seed"}
         series = sample(opened(source), fields, **settings.model_dump(include=options))
     known = set(series.label.values.tolist())
-    confused = [flow for flow in flows(scores, LEAST) if {flow.truth, flow.predicted} <= known][:PAIRS]
+    confused = [flow for flow in flows(scores, LEAST) if {flow.truth, flow.predicted} <= known]
+    first: dict[frozenset[str], Flow] = {}
+    for flow in sorted(confused, key=lambda flow: -flow.series):
+        first.setdefault(frozenset((flow.truth, flow.predicted)), flow)  # a pair is the same either way
     x, label, field = series.x.values, series.label.values.astype(str), series.field.values
     times, bands, units = series.time.values, tuple(map(str, series.band.values)), str(series.attrs["units"])
     pairs = []
-    for i, flow in enumerate(confused):
-        talk("comparing classes", i, len(confused))
+    for i, flow in enumerate(list(first.values())[:PAIRS], start=1):
         found = parting(x, label, field, flow.truth, flow.predicted, seed=settings.seed)
         pairs.append(Apart(flow, found, times, bands, units))
-        talk("comparing classes", i + 1, len(confused))
+        talk("comparing classes", i, min(len(first), PAIRS))
     (folder.path / "parting.json").write_text(json.dumps([_plain(pair) for pair in pairs], indent=1))
     return tuple(pairs)
 

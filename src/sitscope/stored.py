@@ -219,6 +219,8 @@ def evaluation(path: Path) -> pd.DataFrame:
 
 def maps(path: Path, fitted: Fitted, book: Codebook) -> xr.Dataset:
     """atlas.zarr, lazy; numbers that stand for nothing, as only a damaged map has them, are nodata."""
+    if not path.exists():
+        raise ValueError(f"{path.name} is missing")
     found = open_guarded(path, "run", mask_and_scale=False)
     days = [str(day) for day in fitted.dates.astype("datetime64[D]")]
     d, plane = fitted.settings.dims, ("y", "x")

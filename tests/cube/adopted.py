@@ -105,7 +105,7 @@ def other_verb(verb: str, *options: Any) -> Callable[[Path, Path], list[Any]]:
 
 def unscaled(folder: Path, finished: Path) -> list[Any]:
     """A scale that is no number, in the file itself."""
-    command = raster(bytes_())(folder, finished)
+    command = raster(bytes_(), nodata=-128)(folder, finished)
     with rasterio.open(folder / "E.tif", "r+") as target:
         target.scales = [np.nan] * 4
     return command
@@ -144,14 +144,17 @@ ADOPTED = [
         raster(floats().astype(np.int16) * 300 + 200, "--dequantise", "alphaearth", nodata=None),
     ),
     Command(
-        *("an unknown coding", "dequantise", ("'presto'", "'alphaearth'")), raster(bytes_(), "--dequantise", "presto")
+        *("an unknown coding", "dequantise", ("'presto'", "'alphaearth'")),
+        raster(bytes_(), "--dequantise", "presto", nodata=-128),
     ),
     Command(*("a scale of nothing", "scale", ("0 makes", "0.004")), raster(bytes_(), "--scale", 0, nodata=-128)),
     Command(
         *("a scale beside AlphaEarth's", "scale", ("scale 0.5", "leave one of the two out")),
         raster(bytes_(), "--dequantise", "alphaearth", "--scale", 0.5, nodata=-128),
     ),
-    Command(*("an offset of infinity", "offset", ("inf", "stored 0")), raster(bytes_(), "--offset", "inf")),
+    Command(
+        *("an offset of infinity", "offset", ("inf", "stored 0")), raster(bytes_(), "--offset", "inf", nodata=-128)
+    ),
     Command("a scale that is no number", "embedding", ("scale or an offset", "gdal_edit"), unscaled),
     Command(
         *("an embedding without a place", "embedding", ("no coordinate reference system", "gdal_edit")),
@@ -163,7 +166,7 @@ ADOPTED = [
     ),
     Command("tiles of an embedding", "embedding", ("several grids", "b.tif", "gdalbuildvrt"), two_grids),
     Command(
-        *("two variables", "variable", ("presto (", "clay", "variable='presto'")),
+        *("two variables", "variable", ("clay, presto", "variable='clay'")),
         store(presto=floats(), clay=floats(1)),
     ),
     Command(

@@ -115,7 +115,8 @@ def test_zarr_netcdf_and_objects_hold_the_same(kind: str, tmp_path: Path) -> Non
 def test_packed_zarr_says_itself_what_its_numbers_stand_for(tmp_path: Path) -> None:
     values = raster(np.where(stored() == -128, np.nan, stored() * 0.25 + 1).astype(np.float32))
     packing = {"dtype": "int8", "scale_factor": 0.25, "add_offset": 1.0, "_FillValue": np.int8(-128)}
-    values.to_dataset().to_zarr(tmp_path / "E.zarr", encoding={"embedding": packing}, consolidated=False)
+    values.encoding.update(packing)
+    values.to_dataset().to_zarr(tmp_path / "E.zarr", consolidated=False)
     np.testing.assert_array_equal(open_embedding(tmp_path / "E.zarr"), values)
 
 

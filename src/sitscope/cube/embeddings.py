@@ -212,15 +212,15 @@ def _variables(dataset: xr.Dataset, variable: str | None) -> list[xr.DataArray]:
     deep = {name: array for name, array in maps.items() if _depth(array)}
     if variable is not None:
         if variable not in maps:
-            remedy = "Name one of them."
-            raise BadInput("variable", f"there is no map {variable!r}, only: {few(maps, 20) or 'none'}. {remedy}")
+            there = few(sorted(maps), 20) or "none"
+            raise BadInput("variable", f"there is no map {variable!r}, only: {there}. Name one of them.")
         return [maps[variable]]
     named = [deep[name] for name in PREFERRED if name in deep]
     if named or len(deep) == 1:
         return named[:1] or list(deep.values())
     if deep:
-        remedy = f"Say which is the embedding, as in variable='{next(iter(deep))}'."
-        raise BadInput("variable", f"several variables have an axis beside y and x: {few(deep, 20)}. {remedy}")
+        remedy = f"Say which is the embedding, as in variable='{min(deep)}'."
+        raise BadInput("variable", f"several variables have an axis beside y and x: {few(sorted(deep), 20)}. {remedy}")
     if not maps:
         raise BadInput("embedding", f"no variable has rows and columns: {_shapes(dataset)}. Give a raster of numbers.")
     return [maps[name] for name in sorted(maps, key=_natural)]

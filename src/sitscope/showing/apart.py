@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sitscope.classes.parting import Parting
 from sitscope.showing.axes import date_axis, days_of, units_label
@@ -46,13 +47,13 @@ class Apart:
         return int(band), int(date)
 
     def said(self) -> str:
-        """In two or three sentences."""
+        """In a few sentences."""
         found, pair = self.parting, f"{self.flow.truth} becomes {self.flow.predicted} ({percent(self.flow.share)})"
         if found.parts.any():
             n, when = int(found.parts.sum()), strongest_days(found.jm * found.parts, self.dates)
             return (
                 f"{pair}. In the images the two differ on {n} of {many(len(self.dates), 'acquisition')}, most on "
-                f"{when}. {self._largest()} An embedding that looked there could part them."
+                f"{when}. {self._largest()}"
             )
         a, b = found.fields
         if found.excluded:
@@ -104,13 +105,10 @@ def apart_figure(pairs: Sequence[Apart]) -> Figure:
     for row, pair in zip(grid, shown, strict=True):
         for axes, band in zip(row, bands, strict=True):
             _difference(axes, pair, band)
-            if axes in grid[-1]:
-                date_axis(axes, pair.dates)
-            else:
-                date_axis(axes, pair.dates, label=False)
+            date_axis(axes, pair.dates, label=pair is shown[-1])
             axes.set_ylabel(units_label(f"Difference in {pair.bands[band]}", pair.units))
-            axes.label_outer()
-            axes.tick_params(labelleft=True)
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+            axes.tick_params(labelbottom=pair is shown[-1])
         flow = pair.flow
         row[0].set_title(f"{flow.truth} less {flow.predicted}: {percent(flow.share)} becomes {flow.predicted}")
     _key(grid[0][-1])

@@ -121,7 +121,8 @@ def _embedding(findings: Findings) -> Plate:
     plane = " seen in the plane of its first two principal components" if findings.dims > 2 else ""
     caption = (
         f"Each point is the embedding of one series{plane}. Left, coloured by class; right, by cluster, with the "
-        "clusters' centres numbered. The axes have no unit, and another seed may turn or mirror them."
+        "clusters' centres numbered. The axes have no unit, and "
+        f"{'another seed may turn or mirror them' if findings.origin is None else 'their signs are arbitrary'}."
     )
     if findings.dims == 1:
         caption = (
