@@ -224,7 +224,7 @@ def _facts(
     test: xr.Dataset,
     settings: RunSettings,
     source: Source | None,
-    how: How,
+    how: Mapping[str, Any],
     out: Path,
 ) -> dict[str, Any]:
     """run.json: title, fingerprint of the data, notes, settings, versions, places."""

@@ -3,7 +3,7 @@
 n series, d dimensions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -54,7 +54,7 @@ class Given:
     """What stored numbers stand for, in a sentence."""
 
 
-def read_given(embedding: Any, fields: Any, settings: RunSettings, how: How) -> Given:
+def read_given(embedding: Any, fields: Any, settings: RunSettings, how: Mapping[str, Any]) -> Given:
     """Read an embedding, a raster or a table, with the labels and fields of some of it. Raises BadInput."""
     if tables.meant(embedding):
         given = _of_table(embedding, fields, settings, how)
@@ -64,7 +64,7 @@ def read_given(embedding: Any, fields: Any, settings: RunSettings, how: How) -> 
     return given
 
 
-def _of_raster(embedding: Any, fields: Any, settings: RunSettings, how: How) -> Given:
+def _of_raster(embedding: Any, fields: Any, settings: RunSettings, how: Mapping[str, Any]) -> Given:
     """The embedding of the pixels of the fields, drawn as `sample` draws."""
     if fields is None:
         raise BadInput("fields", "no fields are given, and a raster does not say what grows where. Give polygons.")
@@ -82,7 +82,7 @@ def _of_raster(embedding: Any, fields: Any, settings: RunSettings, how: How) -> 
     return Given(series, raster, str(raster.attrs["coding"]))
 
 
-def _of_table(embedding: Any, fields: Any, settings: RunSettings, how: How) -> Given:
+def _of_table(embedding: Any, fields: Any, settings: RunSettings, how: Mapping[str, Any]) -> Given:
     for name in ("variable", "date"):
         if how.get(name) is not None:
             raise BadInput(name, f"{how[name]!r} is asked for, and a table has no {name}. Leave {name} out.")
@@ -122,7 +122,7 @@ def _whole(series: xr.Dataset, label: str) -> xr.Dataset:
     return found.assign_attrs(dropped=n - int(kept.sum()), in_part=part)
 
 
-def _refuse_beyond(given: Given, how: How) -> None:
+def _refuse_beyond(given: Given, how: Mapping[str, Any]) -> None:
     """BadInput for whole numbers that AlphaEarth does not write."""
     most = float(np.abs(given.series.embedding.values).max())
     if how.get("dequantise") == "alphaearth" and most > 1:
@@ -133,7 +133,7 @@ def _refuse_beyond(given: Given, how: How) -> None:
         )
 
 
-def notes(given: Given, test: xr.Dataset, how: How) -> Iterator[str]:
+def notes(given: Given, test: xr.Dataset, how: Mapping[str, Any]) -> Iterator[str]:
     """What a reader should know before believing a figure."""
     series, n = given.series, given.series.sizes["series"]
     if how.get("dequantise") == "alphaearth":
