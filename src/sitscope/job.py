@@ -249,9 +249,8 @@ def described(series: xr.Dataset, split: str, book: Codebook) -> pd.DataFrame:
     names = np.array([*book.classes, ""])
     table = pd.DataFrame({name: series[name].values for name in ("label", "field", "row", "col") if name in series})
     table = table.assign(predicted=names[book.assigned[cluster]], cluster=cluster + 1, split=split)
-    for dim, values in enumerate(series.embedding.values.T, start=1):
-        table[f"e{dim}"] = values
-    return table
+    dims = [f"e{i}" for i in range(1, series.sizes["dim"] + 1)]
+    return pd.concat([table, pd.DataFrame(series.embedding.values, columns=dims)], axis=1)
 
 
 def field_rows(fields: Any, cube: xr.DataArray, samples: pd.DataFrame, label: str) -> gpd.GeoDataFrame:

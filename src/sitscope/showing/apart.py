@@ -95,7 +95,7 @@ def apart_figure(pairs: Sequence[Apart]) -> Figure:
     >>> found = parting(x, np.repeat(["rye", "oat"], 4), np.arange(8), "rye", "oat")
     >>> dates = np.array(["2017-01-03", "2017-01-09", "2017-01-15"], "datetime64[D]")
     >>> pair = Apart(Flow("rye", "oat", 0.5, 2), found, dates, ("VV",), "dB")
-    >>> apart_figure([pair]).axes[0].get_title()
+    >>> apart_figure([pair]).axes[0].get_title(loc="left")
     'rye less oat: 50 % becomes oat'
     """
     shown = list(pairs)[:DRAWN]

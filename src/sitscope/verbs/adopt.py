@@ -55,6 +55,7 @@ def adopt(
     speckle: Speckle = None,
     fill: Annotated[bool, typer.Option("--fill", help="Fill missing values of the images linearly in time.")] = False,
     buffer: Annotated[float | None, typer.Option(help="Metres to shrink fields by, against mixed pixels. [0]")] = None,
+    max_pixels: Annotated[int | None, typer.Option(help="Most pixels of a field, drawn at random. [all]")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same result. [0]")] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with any settings of a run.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
@@ -76,7 +77,8 @@ def adopt(
 
     asked: dict[str, Any] = {
         "label": label, "clusters": clusters, "units": units, "start": start, "end": end, "orbit": orbit,
-        "bands": names(bands) if bands else None, "buffer": buffer, "seed": seed, "fill": fill or None,
+        "bands": names(bands) if bands else None, "buffer": buffer, "max_pixels": max_pixels,
+        "seed": seed, "fill": fill or None,
         **cleaning(mask, mask_values, None, None, None, speckle, None),
     }  # fmt: skip
     how: How = {
