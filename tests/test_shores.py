@@ -29,6 +29,7 @@ ORDER = [
     "simulation",
     "showing",
     "mapping",
+    "reasons",
     "settings",
     "stored",
     "folder",

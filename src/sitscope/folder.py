@@ -2,8 +2,8 @@
 
 run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
 scores.json, confusion.csv, profiles.parquet (of each method), samples.parquet, series.zarr (the values of the same
-rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and *.svg, report.html;
-and evaluation.csv where `sitscope evaluate` was asked.
+rows), fields.parquet, fidelity.json, diagnosis.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and
+*.svg, report.html; and evaluation.csv where `sitscope evaluate` was asked.
 """
 
 import json
@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from sitscope import stored
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
 from sitscope.classes.scores import Scores
+from sitscope.classes.verdicts import Diagnosis
 from sitscope.cube.item import write_item
 from sitscope.cube.store import consolidate, write_zarr
 from sitscope.cube.writing import Progress, write_fields
@@ -186,6 +187,10 @@ class RunFolder:
         """evaluation.csv: method, metric, baseline, value, low, high; see `sitscope.trust.table`."""
         table.to_csv(self.path / "evaluation.csv", index=False)
 
+    def write_diagnosis(self, found: Diagnosis) -> None:
+        """diagnosis.json: why classes are confused; see `sitscope.classes.diagnosis`."""
+        _write_json(self.path / "diagnosis.json", {"verdicts": asdict(found)})
+
     def write_fields(self, fields: gpd.GeoDataFrame) -> None:
         """fields.parquet: GeoParquet of the fields with what was found in each."""
         write_fields(fields, self.path / "fields.parquet")
@@ -221,6 +226,8 @@ class RunFolder:
             maps = stored.maps(self.path / "atlas.zarr", fitted, book)
             trust = self.path / "fidelity.json"
             fidelity = parsed(stored.Fidelity, content(trust)).model_dump() if trust.exists() else None
+            verdicts = self.path / "diagnosis.json"
+            diagnosis = stored.diagnosis(verdicts, fitted, book.classes) if verdicts.exists() else None
             table = self.path / "evaluation.csv"
             evaluation = stored.evaluation(table) if table.exists() else None
         return Findings(
@@ -246,6 +253,7 @@ class RunFolder:
             by_clusters=plain.model_dump()["by_clusters"],
             fidelity=fidelity,
             evaluation=evaluation,
+            diagnosis=diagnosis,
         )
 
 

@@ -33,6 +33,7 @@ from sitscope.mapping.pixels import field_table, pixel_profiles
 from sitscope.mapping.plan import memory_each, processors
 from sitscope.mapping.profiles import profiles
 from sitscope.mapping.work import Job
+from sitscope.reasons import diagnosed
 from sitscope.settings import READING, RunSettings
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import plates
@@ -114,7 +115,8 @@ def run(
         train, test = (s.assign(embedding=(("series", "dim"), fitted.embed(s.x))) for s in (train, test))
         book = clustered(train, settings, settings.clusters)
         folder.write_codebook(book)
-        folder.write_scores(_scores(test, book), by_clusters(train, test, settings))
+        scores = _scores(test, book)
+        folder.write_scores(scores, by_clusters(train, test, settings))
     with stage(talk, "explaining classes"):
         folder.write_profiles(profiles(test, fitted, book))
         samples = pd.concat([described(train, "train", book), described(test, "test", book)], ignore_index=True)
@@ -122,6 +124,8 @@ def run(
         kept = samples.sample(min(len(samples), SAMPLES), random_state=settings.seed)
         folder.write_samples(kept)
         folder.write_series(np.concatenate([train.x.values, test.x.values])[kept.index], fitted)
+    why = diagnosed(train, test, fitted, book, scores, settings.method, settings.seed, partial(talk, "finding reasons"))
+    folder.write_diagnosis(why)
     _measure(folder, fitted, settings, talk)
     job = Job(source, fitted, book, settings.method, folder.path, settings.fill)
     _map(folder, job, field_rows(fields, cube, samples, settings.label), settings, talk)

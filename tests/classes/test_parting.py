@@ -96,6 +96,19 @@ def test_jm_is_that_of_two_gaussians_with_the_noise_within_fields() -> None:
     np.testing.assert_allclose(found.jm, true, atol=0.06)
 
 
+def test_the_interval_of_jm_holds_the_true_distance() -> None:
+    between, noise = np.array([[1, 0.6], [0.6, 1]]), 0.8**2 * np.eye(2)
+    mean = np.zeros((2, T, 2))
+    mean[0, APART] = 1.5
+    true = jeffries_matusita(mean, np.broadcast_to(between + noise, (2, T, 2, 2)))[0, 1]
+    for fields in ((3, 60), (12, 60)):
+        held = []
+        for seed in range(25):
+            found = parting(*planted(*fields, 1.5, seed), "a", "b", draws=99, seed=seed)
+            held.append(((found.jm_low <= true + 1e-9) & (true <= found.jm_high))[APART].mean())
+        assert np.mean(held) > 0.85, fields
+
+
 def test_jm_equals_a_plain_loop_over_dates() -> None:
     """The slow twin: single-pixel fields, covariances drawn to the common one as PRIOR says, chance taken off."""
     x, label, field = planted(12, 9, 1.0, pixels=1)

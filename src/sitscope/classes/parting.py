@@ -239,7 +239,8 @@ def _jm(
     here = np.maximum(_square(d.T, s) - chance, 0)
     drawn = np.maximum(_square(d.T + error, np.broadcast_to(s, (len(error), *s.shape))) - 2 * chance, 0)
     ends = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return [2 * (1 - np.exp(-(m / 8 + shape))) for m in (here, np.minimum(ends[0], here), np.maximum(ends[1], here))]
+    lowest = np.minimum(ends[0], here) / 8  # that two classes spread differently is no certain difference
+    return [2 * (1 - np.exp(-b)) for b in (here / 8 + shape, lowest, np.maximum(ends[1], here) / 8 + shape)]
 
 
 def _unknown(shape: dict[str, object], d: Float[np.ndarray, "c t"]) -> Parting:

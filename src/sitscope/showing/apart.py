@@ -17,7 +17,7 @@ from sitscope.showing.axes import date_axis, days_of, units_label
 from sitscope.showing.colours import ACCENT, CLASSES, INK, MUTED
 from sitscope.showing.story import Flow
 from sitscope.showing.style import SMALL, WIDTH_IN, styled
-from sitscope.showing.words import day, listed, many, number, percent, strongest_days
+from sitscope.showing.words import day, listed, many, marked_days, number, percent
 
 DRAWN = 4
 """Pairs, and"""
@@ -50,7 +50,7 @@ class Apart:
         """In a few sentences."""
         found, pair = self.parting, f"{self.flow.truth} becomes {self.flow.predicted} ({percent(self.flow.share)})"
         if found.parts.any():
-            n, when = int(found.parts.sum()), strongest_days(found.jm * found.parts, self.dates)
+            n, when = int(found.parts.sum()), marked_days(found.parts, found.jm, self.dates)
             return (
                 f"{pair}. In the images the two differ on {n} of {many(len(self.dates), 'acquisition')}, most on "
                 f"{when}. {self._largest()}"

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sitscope.classes.verdicts import Diagnosis
+
 
 @runtime_checkable
 class Scores(Protocol):
@@ -97,6 +99,8 @@ class Findings:
     classes that it confuses."""
     by_clusters: Sequence[Mapping[str, float | int]] = ()
     """The scores with other numbers of clusters: clusters, overall_accuracy, macro_recall."""
+    diagnosis: Diagnosis | None = None
+    """Why the classes are confused; None for a run of an older sitscope."""
 
     @property
     def dims(self) -> int:

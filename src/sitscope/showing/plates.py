@@ -18,10 +18,12 @@ from sitscope.showing.findings import Findings
 from sitscope.showing.losses import loss_figure
 from sitscope.showing.missing import missing_figure
 from sitscope.showing.overview import overview_figure
+from sitscope.showing.pair import most_telling, pair_figure
 from sitscope.showing.profile import HOLLOW, hollow_dates, profile_figure
 from sitscope.showing.scene import peak_date_figure, scene_figure
 from sitscope.showing.story import Group, chosen_groups, date_strength, flows, groups
 from sitscope.showing.trust import best, named
+from sitscope.showing.verdicts import Scene, drawn_pairs, pair_sentence
 from sitscope.showing.words import listed, many, percent, span, strongest_days
 
 UNITS = {"path": ", in units of the embedding", "letter": ""}
@@ -62,6 +64,7 @@ def plates(findings: Findings) -> Iterator[Plate]:
             yield _profile(findings, group, band)
             if findings.letter is not None and band == findings.bands[0]:
                 yield _profile(findings, group, band, "letter")
+    yield from _pairs(findings)
     if findings.evaluation is not None:
         yield _fidelity(findings, findings.evaluation)
     if any(len(values) for values in findings.losses.values()):
@@ -195,6 +198,21 @@ def _profile(findings: Findings, group: Group, band: str, other: str = "") -> Pl
         f"importance by {named(method)}, one panel for each of {many(findings.dims, 'embedding dimension')}."
     )
     return Plate(plate_name(group, band, other), figure, caption, alt)
+
+
+def _pairs(findings: Findings) -> Iterator[Plate]:
+    """Why the pairs that matter most are confused."""
+    for i, pair in enumerate(drawn_pairs(findings), start=1):
+        scene = Scene.of(findings)
+        band = findings.bands[most_telling(pair)]
+        caption = (
+            f"Top: mean {band} of the test series; larger markers matter more. Middle: the difference of the means "
+            f"over {pair.fields[0]} and {pair.fields[1]} fields, training and test, with its 95 % interval; filled "
+            f"markers part the two. Bottom: importance by {named(scene.method)}, mean of the two classes. Colours run "
+            "through all three: yellow, missed; grey, shared; green, used."
+        )
+        figure = pair_figure(pair, findings.profiles, findings.dates, findings.bands, findings.units, scene.method)
+        yield Plate(f"why_{i}", figure, caption, pair_sentence(pair, scene))
 
 
 def _explained(table: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from sitscope.showing import trust, words
+from sitscope.showing import trust, verdicts, words
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import Plate, plate_name, plates, shown_groups
 from sitscope.showing.story import Group, contrast, date_strength, field_counts, flows, row_shares, tested
@@ -96,6 +96,7 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "interval": _interval(findings.dates),
         "missing": _missing(findings),
         "fields": field_counts(findings).sum().to_dict(),
+        "why": verdicts.told(findings),
         "trust": _trust(findings),
         "settings": list(_flat(findings.settings)),
     }
@@ -109,6 +110,7 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
         "confusion": "Which classes are confused",
         "clusters": "Embedding and clusters",
         "importance": "Which acquisitions matter",
+        "why": "Why are they confused?",
         "trust": "How far to trust this",
         "training": "The training",
         "method": "How to read this",
@@ -123,6 +125,8 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
         }
     if findings.maps is None:
         del titles["map"]
+    if findings.diagnosis is None:
+        titles.pop("why", None)
     if findings.fidelity is None and findings.evaluation is None:
         titles.pop("trust", None)
     return [(number, anchor, title) for number, (anchor, title) in enumerate(titles.items(), start=1)]
