@@ -115,6 +115,11 @@ def test_the_images_say_where_confused_classes_differ(adopted: Path, home: Path)
     assert first["dates"] == [str(t)[:19].removesuffix("T00:00:00") for t in cube.time.values]
     assert set(first["difference"]) == {"VV", "VH"}
     assert any(any(pair["parts"]) for pair in pairs)
+    assert len({frozenset((pair["truth"], pair["predicted"])) for pair in pairs}) == len(pairs)
+    for pair in pairs:
+        kept = pair["embedded"]
+        assert 0 <= kept["low"] <= kept["jm"] <= kept["high"] <= 2
+        assert ("it parts them" in pair["said"]) == (kept["jm"] >= 1 and kept["low"] > 0.2349)
     report = (adopted / "report.html").read_text()
     assert first["said"].replace("&", "&amp;") in report
 

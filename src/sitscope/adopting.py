@@ -41,6 +41,8 @@ LEAST = 0.1
 """Share of a class that becomes another from which on the images are asked about the two."""
 PAIRS = 8
 """Pairs that they are asked about at most."""
+FEW = 8
+"""Principal components in which it is asked whether the embedding parts two classes: what few fields can tell."""
 SHOWN = 3
 """Principal components on the map: red, green, blue."""
 
@@ -87,6 +89,8 @@ def adopt(
         train, test = split_by_field(given.series, test=settings.test, seed=settings.seed)
     require_clusters(settings.clusters or 1, len(train.label))
     source = None if images is None else Source.of(images, settings.model_dump(include=READING))
+    if source is not None:
+        opened(source)  # what cannot end well is refused before it begins
     facts = _facts(embedding, fields, given, test, settings, source, how, out)
     with stage(talk, "clustering"):
         book = clustered(train, settings, settings.clusters)
@@ -104,7 +108,7 @@ def adopt(
         if given.raster is not None:
             rows = field_rows(fields, given.raster, samples, settings.label)
             table = _map(folder, given.raster, rows, book, train, settings, talk)
-        seen = () if source is None else _seen(folder, source, fields, scores, settings, talk)
+        seen = () if source is None else _seen(folder, source, fields, given.series, scores, settings, talk)
         findings = _findings(facts, book, scores, kept, others)
         findings = replace(findings, fields=table, maps=_maps(folder.path), apart=seen)
         with stage(talk, "drawing the report"):
@@ -140,9 +144,18 @@ def _map(
 
 
 def _seen(
-    folder: RunFolder, source: Source, fields: Any, scores: Scores, settings: RunSettings, talk: Talk
+    folder: RunFolder,
+    source: Source,
+    fields: Any,
+    given: xr.Dataset,
+    scores: Scores,
+    settings: RunSettings,
+    talk: Talk,
 ) -> tuple[Apart, ...]:
     """Where the images part the classes that the embedding confuses, those of most series first; parting.json."""
+    e = given.embedding.values
+    main = principal_components(e, FEW)(e)[:, :, None]
+    mine = main, given.label.values.astype(str), given.field.values
     with stage(talk, "reading images"):
         options = {"label", "buffer", "min_pixels", "max_pixels", "fill", "seed"}
         series = sample(opened(source), fields, **settings.model_dump(include=options))
@@ -156,7 +169,8 @@ def _seen(
     pairs = []
     for i, flow in enumerate(list(first.values())[:PAIRS], start=1):
         found = parting(x, label, field, flow.truth, flow.predicted, seed=settings.seed)
-        pairs.append(Apart(flow, found, times, bands, units))
+        kept = parting(*mine, flow.truth, flow.predicted, seed=settings.seed)
+        pairs.append(Apart(flow, found, kept, times, bands, units))
         talk("comparing classes", i, min(len(first), PAIRS))
     (folder.path / "parting.json").write_text(json.dumps([_plain(pair) for pair in pairs], indent=1))
     return tuple(pairs)
@@ -168,6 +182,8 @@ def _plain(pair: Apart) -> dict[str, Any]:
     facts: dict[str, Any] = {"truth": found.a, "predicted": found.b, "share": pair.flow.share, "said": pair.said()}
     facts |= {"fields": list(found.fields), "dates": [iso(date) for date in pair.dates]}
     facts |= {"parts": found.parts.tolist(), "excluded": found.excluded, "jm": found.jm.tolist()}
+    kept = pair.embedded
+    facts["embedded"] = {"jm": float(kept.jm[0]), "low": float(kept.jm_low[0]), "high": float(kept.jm_high[0])}
     for name in ("difference", "low", "high", "effect"):
         rows = getattr(found, name)
         known = [[float(v) if np.isfinite(v) else None for v in row] for row in rows]

@@ -150,3 +150,22 @@ def test_any_number_of_dimensions(dims: int, tmp_path: Path) -> None:
     found = open_embedding(path, scale=1.0)
     np.testing.assert_array_equal(found, values)
     assert found.attrs["coding"] == Coding().said()
+
+
+def test_blocks_are_those_of_the_file_where_they_fit(tmp_path: Path) -> None:
+    """A block of a file is unpacked whole: 1,024 x 1,024 in pieces of 256 x 256 would be unpacked sixteen times."""
+    values = np.zeros((2, 600, 1300), np.float32)
+    profile = {"tiled": True, "blockxsize": 512, "blockysize": 512}
+    assert open_embedding(write_image(tmp_path / "tiles.tif", values, **profile)).chunks == (
+        (2,),
+        (512, 88),
+        (512, 512, 276),
+    )
+    assert open_embedding(write_image(tmp_path / "strips.tif", values)).chunks == ((2,), (256, 256, 88), (1300,))
+    deep = xr.DataArray(np.zeros((1000, 64, 1100), np.int8), dims=("band", "y", "x")).chunk()
+    deep = deep.assign_coords(y=-10.0 * np.arange(64), x=10.0 * np.arange(1100)).rio.write_crs("EPSG:32630")
+    assert max(open_embedding(deep, scale=1.0).chunks[2]) == 64
+    raster(stored()).chunk(y=4).to_dataset().to_zarr(tmp_path / "E.zarr", consolidated=False)
+    with xr.open_zarr(tmp_path / "E.zarr", consolidated=False) as there:
+        assert there.embedding.encoding["preferred_chunks"]["y"] == 4
+    assert open_embedding(tmp_path / "E.zarr", scale=1.0).chunks == ((DIMS,), (ROWS,), (COLUMNS,))

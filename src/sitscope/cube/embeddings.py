@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from xarray.core import indexing
 
+from sitscope.cube.blocking import block_shape
 from sitscope.cube.coding import Coding, decided, decoded
 from sitscope.cube.datasets import NODATA_KEYS, TIME, X, Y, centred, crs_of, number, on_grid
 from sitscope.cube.guarded import open_guarded
@@ -26,8 +26,6 @@ from sitscope.cube.pictures import block_of, picture
 from sitscope.cube.reading import files
 from sitscope.errors import BadInput
 
-BLOCK_BYTES = 1 << 26
-"""Of float32 in a block: 64 MB."""
 PREFERRED = ("embedding", "embeddings")
 """What the variable is called where several might be meant."""
 
@@ -96,15 +94,8 @@ def blamed() -> Iterator[None]:
         raise BadInput(argument, words) from None
 
 
-def block_side(dims: int, height: int, width: int) -> int:
-    """Pixels along y and x of a block and of a chunk of the maps: of the raster alone, so that no memory changes it."""
-    return 256 if max(height, width) >= 1024 and 4 * dims * 256**2 <= BLOCK_BYTES else 64
-
-
 def _decoded(stored: xr.DataArray, coding: Coding) -> xr.DataArray:
-    side = block_side(*stored.shape)
-    lazy = stored.chunk({"band": -1, "y": side, "x": side}) if not isinstance(stored.data, da.Array) else stored
-    lazy = lazy.chunk({"band": -1})
+    lazy = stored.chunk({"band": -1, **block_shape(stored)})
     values = lazy.data.map_blocks(partial(decoded, coding=coding), dtype=np.float32, meta=np.empty((0, 0, 0), "f4"))
     found = lazy.copy(data=values).rename("embedding")
     found.attrs, found.encoding = {"coding": coding.said(), "units": "1"}, {}
@@ -143,6 +134,7 @@ def _of_tiffs(paths: Sequence[str]) -> tuple[xr.DataArray, Coding]:
     array = xr.DataArray(xr.Variable(("band", "y", "x"), lazy), {"band": _names(named)} | first.coords())
     array.encoding["preferred_chunks"] = {"y": block[0], "x": block[1]}
     stored = on_grid(array, first.crs).assign_attrs(stored=np.result_type(*kinds).name)
+    stored.encoding = dict(array.encoding)
     return stored, Coding(
         "linear",
         tuple(layer.scale[0] for layer in layers),
@@ -180,13 +172,20 @@ def _of_dataset(
         raise BadInput("embedding", message)
     stored = on_grid(stored.transpose("band", "y", "x"), crs)
     stored = stored.drop_vars([name for name in stored.coords if name not in ("band", "y", "x", "spatial_ref")])
-    stored.attrs = {}
+    stored.attrs, stored.encoding = {}, _lying(arrays[0])
     return stored, Coding(
         "linear",
         tuple(each.gain[0] for each in coding),
         tuple(each.offset[0] for each in coding),
         tuple(each.nodata[0] for each in coding),
     )
+
+
+def _lying(array: xr.DataArray) -> dict[str, Any]:
+    """In which blocks a variable lies in its file."""
+    there = {str(name).lower(): size for name, size in array.encoding.get("preferred_chunks", {}).items()}
+    sizes = {axis: [there[name] for name in known if name in there] for axis, known in (("y", Y), ("x", X))}
+    return {"preferred_chunks": {axis: size[0] for axis, size in sizes.items() if size}}
 
 
 def _axes(dataset: xr.Dataset) -> dict[Any, str]:

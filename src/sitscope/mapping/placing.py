@@ -19,13 +19,13 @@ from jaxtyping import Float, Int
 
 from sitscope.classes.codebook import Codebook
 from sitscope.classes.components import Components
-from sitscope.cube.embeddings import block_side
+from sitscope.cube.blocking import ROWS, block_side
 from sitscope.cube.fields import field_of_pixels
 from sitscope.cube.grid import Grid
 from sitscope.cube.over import batches
 from sitscope.mapping.atlas import classes_described
 from sitscope.mapping.ledger import writing
-from sitscope.mapping.make import STRIP, template
+from sitscope.mapping.make import template
 from sitscope.mapping.pixels import winners
 from sitscope.mapping.plan import Block, blocks, pixels_in, processors
 from sitscope.mapping.sums import Sums, merged, power_of_two, sums
@@ -62,12 +62,14 @@ def map_embedding(
     side = block_side(*raster.shape)
     with writing(path.parent):
         template(_maps(placing), path, side)
-    every = blocks(raster.sizes["y"], raster.sizes["x"], side, (side, side))
+    shape = (raster.chunksizes["y"][0], raster.chunksizes["x"][0])
+    whole = (-(-shape[0] // side) * side, -(-shape[1] // side) * side)  # a single one may be smaller
+    every = blocks(raster.sizes["y"], raster.sizes["x"], side, whole)
     pool, done, found = ThreadPoolExecutor(processors()), 0, []
     try:
-        for top in range(0, raster.sizes["y"], STRIP):
-            strip = [block for block in every if top <= block.top < top + STRIP]
-            here = raster.isel(y=slice(top, top + STRIP))
+        for top in range(0, raster.sizes["y"], ROWS):
+            strip = [block for block in every if top <= block.top < top + ROWS]
+            here = raster.isel(y=slice(top, top + ROWS))
             owner = None if shapes is None else field_of_pixels(shapes, Grid.of(here))
             for each in as_completed([pool.submit(_place, block, placing, _part(owner, block)) for block in strip]):
                 block, mine = each.result()
@@ -85,7 +87,7 @@ def _part(owner: Int[np.ndarray, "h w"] | None, block: Block) -> Int[np.ndarray,
     """The field of each pixel of a block, from those of its strip."""
     if owner is None:
         return None
-    top = block.top % STRIP
+    top = block.top % ROWS
     return owner[top : top + block.bottom - block.top, block.left : block.right].ravel()
 
 

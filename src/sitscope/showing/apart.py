@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sitscope.classes.parting import Parting
+from sitscope.classes.diagnosis import EMBEDDED
+from sitscope.classes.parting import LEAST_JM, Parting
 from sitscope.showing.axes import date_axis, days_of, units_label
 from sitscope.showing.colours import ACCENT, CLASSES, INK, MUTED
 from sitscope.showing.story import Flow
@@ -33,6 +34,8 @@ class Apart:
     """Test series of one class that become the other."""
     parting: Parting
     """Of the class that they are from the class that they become."""
+    embedded: Parting
+    """The same of the embedding, in the place of a single date with its first principal components for bands."""
     dates: Shaped[np.ndarray, " t"]
     bands: tuple[str, ...]
     units: str
@@ -47,7 +50,10 @@ class Apart:
         return int(band), int(date)
 
     def said(self) -> str:
-        """In a few sentences."""
+        """In a few sentences: where the images part the two, and whether the embedding or only the vote loses it."""
+        return f"{self._seen()} {self._kept()}"
+
+    def _seen(self) -> str:
         found, pair = self.parting, f"{self.flow.truth} becomes {self.flow.predicted} ({percent(self.flow.share)})"
         if found.parts.any():
             n, when = int(found.parts.sum()), marked_days(found.parts, found.jm, self.dates)
@@ -65,6 +71,16 @@ class Apart:
             f"{pair}. In the images no acquisition parts the two for certain, but {many(a, 'field')} of {found.a} and "
             f"{b} of {found.b} are too few to exclude that one does."
         )
+
+    def _kept(self) -> str:
+        """Whether the embedding parts the two, as far as its first components tell."""
+        jm, low, high = (float(each[0]) for each in (self.embedded.jm, self.embedded.jm_low, self.embedded.jm_high))
+        c = len(self.embedded.difference)
+        where = f"In the embedding ({'its only dimension' if c == 1 else f'{c} principal components'})"
+        said = f"{where} the two have a Jeffries-Matusita distance of {jm:.2f} of 2 ({low:.2f} to {high:.2f})"
+        if jm >= EMBEDDED and low >= LEAST_JM:
+            return f"{said}: it parts them, and the vote of their clusters loses it. More clusters may find them."
+        return f"{said}: it hardly parts them there." if high < EMBEDDED else f"{said}."
 
     def _largest(self) -> str:
         band, date = self.best
@@ -94,7 +110,7 @@ def apart_figure(pairs: Sequence[Apart]) -> Figure:
     >>> x = np.zeros((8, 1, 3)); x[:4, :, 1] = 9 + np.arange(4.0)[:, None]
     >>> found = parting(x, np.repeat(["rye", "oat"], 4), np.arange(8), "rye", "oat")
     >>> dates = np.array(["2017-01-03", "2017-01-09", "2017-01-15"], "datetime64[D]")
-    >>> pair = Apart(Flow("rye", "oat", 0.5, 2), found, dates, ("VV",), "dB")
+    >>> pair = Apart(Flow("rye", "oat", 0.5, 2), found, found, dates, ("VV",), "dB")
     >>> apart_figure([pair]).axes[0].get_title(loc="left")
     'rye less oat: 50 % becomes oat'
     """
