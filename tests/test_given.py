@@ -143,3 +143,11 @@ def test_alphaearth_in_degrees_and_fields_in_metres(degrees: tuple[Path, Path], 
     assert CREDIT in facts["notes"]
     assert facts["settings"]["dequantise"] == "alphaearth"
     assert facts["inputs"]["embedding"]["from_run"] == "../AEF.tif"
+
+
+def test_the_report_of_an_array_counts_its_fields(tmp_path: Path) -> None:
+    adopt(embedding(), KNOWN, tmp_path / "OUT", SETTINGS)
+    report = (tmp_path / "OUT" / "report.html").read_text()
+    assert "40 fields of 4 classes were used: 28 for training and 12 for the test" in report
+    assert "A series is one row." in report
+    assert "The embedding (array in memory) has 6 dimensions." in report

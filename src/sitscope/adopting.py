@@ -23,6 +23,7 @@ from sitscope.cube.names import iso
 from sitscope.cube.sampling import sample
 from sitscope.cube.source import Source, opened
 from sitscope.cube.splitting import split_by_field
+from sitscope.errors import BadInput
 from sitscope.facts import places, title, versions
 from sitscope.folder import RunFolder
 from sitscope.given import Given, How, notes, read_given
@@ -90,6 +91,9 @@ def adopt(
     require_clusters(settings.clusters or 1, len(train.label))
     source = None if images is None else Source.of(images, settings.model_dump(include=READING))
     if source is not None:
+        if given.raster is None:
+            remedy = "Give the embedding as a raster, or leave images out."
+            raise BadInput("images", f"images are given beside an array, and nobody knows where its rows lie. {remedy}")
         opened(source)  # what cannot end well is refused before it begins
     facts = _facts(embedding, fields, given, test, settings, source, how, out)
     with stage(talk, "clustering"):
@@ -104,7 +108,7 @@ def adopt(
         folder.write_codebook(book)
         folder.write_scores(scores, others)
         folder.write_samples(kept)
-        table = None
+        table = _counted(samples)
         if given.raster is not None:
             rows = field_rows(fields, given.raster, samples, settings.label)
             table = _map(folder, given.raster, rows, book, train, settings, talk)
@@ -120,6 +124,11 @@ def adopt(
         raise
     folder.finish(out)
     return replace(findings, maps=_maps(out))
+
+
+def _counted(samples: pd.DataFrame) -> gpd.GeoDataFrame:
+    """A row per field of an array, which lies nowhere: label and split."""
+    return gpd.GeoDataFrame(samples.groupby("field")[["label", "split"]].first().reset_index())
 
 
 def _map(
@@ -251,7 +260,7 @@ def _facts(
     used = USED | (READING | {"fill"} if source is not None else set())
     return {
         "kind": "adopted",
-        "title": "embedding in memory" if held else title(embedding),
+        "title": f"{'array' if given.raster is None else 'raster'} in memory" if held else title(embedding),
         "data": {
             "embedding": "in memory" if held else str(embedding),
             "dimensions": series.sizes["dim"],

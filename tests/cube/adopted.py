@@ -213,6 +213,10 @@ ADOPTED = [
     Command("an embedding over other things", "out", ("other things",), raster(floats(), "--out", "FOLDER")),
     Command("images that are not there", "images", ("matches no file", "Looked for"), absent_images),
     Command(
+        *("images beside an array", "images", ("beside an array", "as a raster")),
+        array("--images", "FOLDER/no", embedding=E, **ABOUT),
+    ),
+    Command(
         *("an array without labels", "label", ("'crop' or 'label'", "embedding", "or add it")),
         array(embedding=E, field=FIELD),
     ),
