@@ -64,12 +64,12 @@ def pair_sentence(pair: Pair, scene: Scene) -> str:
 
 
 def _shared(pair: Pair, scene: Scene) -> str:
-    looks, parts = np.array(pair.importance[scene.method]), np.array(pair.parts)
+    looks, parts, same = np.array(pair.importance[scene.method]), np.array(pair.parts), np.array(pair.shared)
     mass, even = float(looks[parts].sum()), float(parts.mean())
     differ = marked_days(parts, np.array(pair.jm), scene.dates)
     there = f"{percent(mass)} of the importance, {percent(even)} if all dates counted alike"
-    if mass < even:
-        elsewhere = strongest_days(np.where(pair.shared, looks, 0.0), scene.dates)
+    if mass < min(even, float(looks[same].sum())):
+        elsewhere = strongest_days(np.where(same, looks, 0.0), scene.dates)
         return (
             f"the embedding looks at {elsewhere}, when the two do not part. They differ on {differ} "
             f"({_most(pair, scene)}), and these dates carry {there}."
