@@ -12,6 +12,7 @@ import rasterio
 from affine import Affine
 from shapely import box
 
+from sitscope import cli
 from sitscope.adopting import adopt
 from sitscope.cube.splitting import split_by_field
 from sitscope.given import CREDIT, notes, read_given
@@ -151,3 +152,27 @@ def test_the_report_of_an_array_counts_its_fields(tmp_path: Path) -> None:
     assert "40 fields of 4 classes were used: 28 for training and 12 for the test" in report
     assert "A series is one row." in report
     assert "The embedding (array in memory) has 6 dimensions." in report
+
+
+def test_the_command_prints_scores_for_programs_and_places_for_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "E.npz", embedding=embedding(), label=LABEL, field=FIELD)
+    typed = ["sitscope", "adopt", "--embedding", str(tmp_path / "E.npz"), "--clusters", "4", "--out"]
+    monkeypatch.setattr("sys.argv", [*typed, str(tmp_path / "A"), "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["n_test"] == 120
+    monkeypatch.setattr("sys.argv", [*typed, str(tmp_path / "B")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    printed = capsys.readouterr()
+    assert "on 120 test series" in printed.err
+    assert printed.out.split() == [
+        "report",
+        str(tmp_path / "B" / "report.html"),
+        "figures",
+        str(tmp_path / "B/figures"),
+    ]

@@ -112,7 +112,9 @@ def _difference(axes: Axes, pair: Pair, dates: np.ndarray, c: int) -> None:
     axes.plot(days, difference, color=INK, linewidth=1.2, zorder=2)
     axes.scatter(days[parts], difference[parts], s=16, color=INK, zorder=3)
     axes.scatter(days[~parts], difference[~parts], s=16, color=PAPER, edgecolors=INK, linewidths=0.8, zorder=3)
-    axes.set_title(f"{pair.truth} minus {pair.predicted}; filled: parts the two, all bands together", fontsize=SMALL, color=MUTED)
+    axes.set_title(
+        f"{pair.truth} minus {pair.predicted}; filled: parts the two, all bands together", fontsize=SMALL, color=MUTED
+    )
 
 
 def _importance(
