@@ -141,7 +141,7 @@ MAPPED = [
 LATER = [
     Command(
         *("training that diverges", "settings", ("training diverged", "lower learning_rate")),
-        with_settings(SHALLOW + "learning_rate = 1e30\n"),
+        with_settings(SHALLOW.replace("epochs = 1", "epochs = 40") + "learning_rate = 1000\n"),
     ),
     Command("report of no run", "run", ("no whole run", "finished run"), lambda folder, _: ["report", folder]),
     Command("report of damaged scores", "run", ("no whole run",), with_run("report", damage=cut_short("scores.json"))),
@@ -234,7 +234,7 @@ LATER = [
     Command(
         "rerun of impossible settings",
         "run",
-        ("damaged", "--overwrite"),
+        ("no whole run", "settings.clusters", "greater than 0"),
         with_run("rerun", damage=told(settings={"clusters": -1})),
     ),
     Command(
