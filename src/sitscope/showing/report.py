@@ -116,19 +116,17 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
         "method": "How to read this",
         "settings": "Settings",
     }
-    if findings.origin is not None:
-        undated = {"apart": "Where the images part them", "unknown": "What cannot be said"}
-        titles = {
-            **{name: titles[name] for name in ("data", "map", "confusion", "clusters")},
-            **{name: title for name, title in undated.items() if name == "unknown" or findings.apart},
-            "settings": titles["settings"],
-        }
     if findings.maps is None:
         del titles["map"]
     if findings.diagnosis is None:
-        titles.pop("why", None)
+        del titles["why"]
     if findings.fidelity is None and findings.evaluation is None:
-        titles.pop("trust", None)
+        del titles["trust"]
+    if findings.origin is not None:
+        ours = {"apart": "Where the images part them"} if findings.apart else {}
+        ours["unknown"] = "What cannot be said"
+        there = {name: titles[name] for name in ("data", "map", "confusion", "clusters") if name in titles}
+        titles = there | ours | {"settings": titles["settings"]}
     return [(number, anchor, title) for number, (anchor, title) in enumerate(titles.items(), start=1)]
 
 
