@@ -36,7 +36,7 @@ ORDER = [
     "folder",
 ]
 ORDER += ["facts", "trust", "job", "applying", "trying", "baselines", "covering", "sweeping"]
-ORDER += ["again", "measuring", "doctor", "terminal", "verbs", "cli"]
+ORDER += ["given", "adopting", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

@@ -34,6 +34,7 @@ _HOMES = {
     "sweep": "sweeping",
     "compare": "baselines",
     "map_images": "applying",
+    "adopt": "adopting",
     "Machines": "applying",
     "write_report": "showing.report",
 }

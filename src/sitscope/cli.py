@@ -11,6 +11,7 @@ import typer
 
 from sitscope.errors import BadInput, Unfinished
 from sitscope.terminal import PARTIAL, as_options, telling, write_table
+from sitscope.verbs import adopt as adopting
 from sitscope.verbs import again, asking, cure, maps
 from sitscope.verbs import images as before
 
@@ -219,6 +220,7 @@ def evaluate(
 app.command("map")(maps.map_verb)
 app.command()(before.ingest)
 app.command()(before.doctor)
+app.command()(adopting.adopt)
 app.command()(again.rerun)
 app.command()(again.bench)
 app.command()(cure.sweep)

@@ -97,6 +97,7 @@ class RunFolder:
 
     def write_codebook(self, book: Codebook) -> None:
         """model/codebook.json."""
+        (self.path / "model").mkdir(exist_ok=True)
         book.save(self.path / "model" / "codebook.json")
 
     def write_scores(self, scores: Scores, by_clusters: list[dict[str, float | int]]) -> None:
@@ -128,6 +129,7 @@ class RunFolder:
         if not (self.path / "run.json").exists():
             raise BadInput("run", f"{self.path} holds no run. Name the folder of a finished run.")
         require_own(self.path, "run")
+        self._require_encoder()
         if not (self.path / "series.zarr").exists():
             raise BadInput(
                 "run",
@@ -151,7 +153,19 @@ class RunFolder:
         """run.json. Raises BadInput where there is none, and for a folder whose links lead out of it."""
         with self._whole():
             require_own(self.path, "run")
+            self._require_encoder()
             return parsed(stored.Facts, content(self.path / "run.json"))
+
+    def _require_encoder(self) -> None:
+        """BadInput where the embedding is somebody else's."""
+        there = json.loads(content(self.path / "run.json"))
+        if isinstance(there, dict) and there.get("kind") == "adopted":
+            raise BadInput(
+                "run",
+                f"{self.path} holds an embedding that somebody else computed, and no encoder that could be asked or "
+                "that could embed other images. Adopt again, with --overwrite, to draw its report; adopt the embedding "
+                "of other ground to map it.",
+            )
 
     @contextmanager
     def _whole(self) -> Iterator[None]:

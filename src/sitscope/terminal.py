@@ -19,6 +19,8 @@ PARTIAL = 4
 """Exit code of what was interrupted and can go on."""
 DIFFERENT = 5
 """Exit code of a run that came out another way when it was repeated."""
+QUOTED = "units|orbit|doubles|mask|dequantise|variable|date|columns"
+"""Options whose values are text."""
 COUNTED = 1000
 """Steps from which on their number in a second is of interest."""
 
@@ -108,13 +110,15 @@ def as_options(message: str) -> str:
 
     >>> as_options("Say which: units='dB' or units='linear', bands=['VV', 'VH'], fill=True.")
     'Say which: --units dB or --units linear, --bands VV,VH, --fill.'
+    >>> as_options("Give scale (scale=1 takes them as they are), or dequantise='alphaearth'.")
+    'Give scale (--scale 1 takes them as they are), or --dequantise alphaearth.'
     >>> as_options("Take them out with border_noise=-35, or mask_values=(3, 8).")
     'Take them out with --border-noise -35, or --mask-values 3,8.'
     """
-    message = re.sub(r"\b(units|orbit|doubles|mask)=('[^']*')", r"--\1 \2", message.replace("fill=True", "--fill"))
+    message = re.sub(rf"\b({QUOTED})=('[^']*')", r"--\1 \2", message.replace("fill=True", "--fill"))
     message = re.sub(r"\bbands=\[(.*?)\]", lambda named: f"--bands '{_bare(named[1])}'", message)
     message = re.sub(r"\bmask_values=\((.*?)\)", lambda named: f"--mask-values {_bare(named[1])}", message)
-    message = re.sub(r"\bborder_noise=", "--border-noise ", message)
+    message = re.sub(r"\b(border_noise|scale)=", lambda named: f"--{named[1].replace('_', '-')} ", message)
     return re.sub(r"(--\w+) '([^' ]+)'", r"\1 \2", message)  # quotes only where the shell needs them
 
 

@@ -75,14 +75,20 @@ def _codes(values: xr.DataArray) -> xr.DataArray:
 def described(maps: xr.Dataset, fitted: Fitted, book: Codebook) -> xr.Dataset:
     """The same with CF's names, flags and units."""
     days = [str(d) for d in fitted.dates.astype("datetime64[D]")]
+    maps = classes_described(maps, book)
+    maps["embedding"].attrs = {"long_name": "embedding", "units": "1"}
+    maps["peak_date"].attrs = {"long_name": "acquisition of the largest importance", "dates": days, **_flags(days)}
+    maps["peak_importance"].attrs = {"long_name": "importance at the peak date", "units": "1"}
+    return maps
+
+
+def classes_described(maps: xr.Dataset, book: Codebook) -> xr.Dataset:
+    """What is said of cluster, class and confidence, whoever made the embedding."""
     clusters = [f"cluster {i + 1}" for i in range(len(book.centres))]
     confidence = "1 - distance to the centre of the cluster / to the second-nearest"
-    maps["embedding"].attrs = {"long_name": "embedding", "units": "1"}
     maps["cluster"].attrs = {"long_name": "cluster of the embedding", **_flags(clusters)}
     maps["class"].attrs = {"long_name": "class that the cluster stands for", **_flags(list(book.classes))}
     maps["confidence"].attrs = {"long_name": "confidence in the cluster", "units": "1", "comment": confidence}
-    maps["peak_date"].attrs = {"long_name": "acquisition of the largest importance", "dates": days, **_flags(days)}
-    maps["peak_importance"].attrs = {"long_name": "importance at the peak date", "units": "1"}
     return maps
 
 

@@ -80,6 +80,13 @@ def on_cluster(address: str) -> Work:
     return work
 
 
+def require_workers(address: str) -> None:
+    """Raise BadInput where no scheduler answers at this address or no worker is there: before anything is written."""
+    with _client(address) as client:
+        if not client.scheduler_info()["workers"]:
+            raise _no_workers(address)
+
+
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
     from distributed import Client
@@ -99,8 +106,7 @@ def _client(address: str) -> Iterator[Any]:
 def _require_alike(client: Any, address: str, folder: Path) -> None:
     there = client.run(_here, str(folder))
     if not there:
-        remedy = f"Start some: dask worker {address}."
-        raise BadInput("scheduler", f"the scheduler at {address} has no workers. {remedy}")
+        raise _no_workers(address)
     mine = version("sitscope")
     for worker, (theirs, sees) in there.items():
         if theirs != mine:
@@ -109,6 +115,11 @@ def _require_alike(client: Any, address: str, folder: Path) -> None:
         if not sees:
             remedy = "Name a place that all of them share, for the images too."
             raise BadInput("out", f"the worker {worker} does not see the folder {folder}. {remedy}")
+
+
+def _no_workers(address: str) -> BadInput:
+    remedy = f"Start some: dask worker {address}."
+    return BadInput("scheduler", f"the scheduler at {address} has no workers. {remedy}")
 
 
 def _here(folder: str) -> tuple[str, bool]:

@@ -53,7 +53,7 @@ class Findings:
     settings: Mapping[str, Any]
     """run.json: settings, seed, versions; nested mappings are shown as rows `outer.inner`."""
     dates: np.ndarray
-    """(t,) datetime64, the acquisitions."""
+    """(t,) datetime64, the acquisitions; none where somebody else computed the embedding, and its dates are unknown."""
     bands: tuple[str, ...]
     """(c,) names of the bands, as in the columns of `profiles`."""
     units: str
@@ -98,6 +98,11 @@ class Findings:
     """Scores and more of embeddings of other sizes: what `sitscope.sweeping.sweep` found."""
     sweep_dates: pd.DataFrame | None = None
     """The dates that its smallest embeddings missed, and which sizes look at them."""
+    origin: Mapping[str, str] | None = None
+    """Of an embedding that somebody else computed: `name`, and `coding`, what its stored numbers stand for."""
+    apart: Sequence[Any] | None = None
+    """`sitscope.showing.apart.Apart`, where images were given beside such an embedding: how far these hold apart the
+    classes that it confuses."""
     by_clusters: Sequence[Mapping[str, float | int]] = ()
     """The scores with other numbers of clusters: clusters, overall_accuracy, macro_recall."""
     diagnosis: Diagnosis | None = None

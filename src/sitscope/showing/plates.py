@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from sitscope.showing.apart import apart_figure
+from sitscope.showing.apart import caption as apart_caption
 from sitscope.showing.clusters import cluster_figure
 from sitscope.showing.comparison import comparison_figure
 from sitscope.showing.confusion import PRINTED, confusion_figure
@@ -54,8 +56,11 @@ def plates(findings: Findings) -> Iterator[Plate]:
     yield _confusion(findings)
     yield _embedding(findings)
     yield _clusters(findings)
-    yield _overview(findings)
-    if findings.maps is not None:
+    if findings.apart:
+        yield _apart(findings)
+    if findings.origin is None:
+        yield _overview(findings)
+    if findings.origin is None and findings.maps is not None:
         yield _peak_dates(findings)
     for group in shown_groups(findings):
         for band in findings.bands:
@@ -102,8 +107,9 @@ def _missing(findings: Findings) -> Plate:
 
 def _scene(findings: Findings) -> Plate:
     assert findings.maps is not None
+    below = "one acquisition" if findings.origin is None else "the first principal component of the embedding"
     caption = (
-        "Left: one acquisition in grey, the fields over it coloured by class; fields with a dark outline are test "
+        f"Left: {below} in grey, the fields over it coloured by class; fields with a dark outline are test "
         "fields, unused fields are not filled. Right: the class of each pixel's cluster; white is nodata."
     )
     alt = f"Two maps side by side: the fields by class, and the predicted class of every pixel, {_classes(findings)}."
@@ -125,7 +131,8 @@ def _embedding(findings: Findings) -> Plate:
     plane = " seen in the plane of its first two principal components" if findings.dims > 2 else ""
     caption = (
         f"Each point is the embedding of one series{plane}. Left, coloured by class; right, by cluster, with the "
-        "clusters' centres numbered. The axes have no unit, and another seed may turn or mirror them."
+        "clusters' centres numbered. The axes have no unit, and "
+        f"{'another seed may turn or mirror them' if findings.origin is None else 'their signs are arbitrary'}."
     )
     if findings.dims == 1:
         caption = (
@@ -144,6 +151,12 @@ def _clusters(findings: Findings) -> Plate:
     won = sorted({name for name in findings.assigned if name})
     alt = f"Stacked bars of {many(findings.clusters, 'cluster')}, which stand for {listed(won) or 'no class'}."
     return Plate("clusters", cluster_figure(findings.votes, findings.assigned), caption, alt)
+
+
+def _apart(findings: Findings) -> Plate:
+    pairs = findings.apart or ()
+    alt = f"Curves of differences over time. {pairs[0].said()}"
+    return Plate("apart", apart_figure(pairs), apart_caption(pairs), alt)
 
 
 FILLED = "more than half of the class's series have no value of that acquisition, and it is filled in time."

@@ -128,6 +128,11 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
     for anchor, table in (("sweep", findings.sweep), ("compare", findings.comparison)):
         if table is None:
             del titles[anchor]
+    if findings.origin is not None:
+        ours = {"apart": "Where the images part them"} if findings.apart else {}
+        ours["unknown"] = "What cannot be said"
+        there = {name: titles[name] for name in ("data", "map", "confusion", "clusters") if name in titles}
+        titles = there | ours | {"settings": titles["settings"]}
     return [(number, anchor, title) for number, (anchor, title) in enumerate(titles.items(), start=1)]
 
 
