@@ -33,7 +33,7 @@ ORDER = [
     "stored",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
+ORDER += ["facts", "trust", "job", "labelling", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

@@ -11,7 +11,7 @@ import typer
 
 from sitscope.errors import BadInput, Unfinished
 from sitscope.terminal import PARTIAL, as_options, telling, write_table
-from sitscope.verbs import again, asking, maps
+from sitscope.verbs import again, asking, labels, maps
 from sitscope.verbs import images as before
 
 UNEXPECTED, BAD_INPUT = 1, 3
@@ -221,6 +221,7 @@ app.command()(before.ingest)
 app.command()(before.doctor)
 app.command()(again.rerun)
 app.command()(again.bench)
+app.command("check-labels")(labels.check_labels)
 
 
 def _groups(asked: list[str] | None) -> tuple[tuple[str, ...], ...] | None:
