@@ -26,7 +26,7 @@ class Small:
     """A fully connected autoencoder, q - hidden - dims - hidden - q with ELU, and its training by Adam."""
 
     hidden: int = 64
-    dims: int = 6
+    dims: int = 8
     steps: int = 400
     batch: int = 32
     """Series of each step: a pixel drawn from a field drawn from the class, so that large fields weigh no more."""

@@ -26,7 +26,7 @@ FEWEST = 4
 
 LITTLE = float(np.log1p(0.7))
 """Suspicion that is none, whatever the others have."""
-SURE = 0.1
+SURE = 0.15
 """Least confidence of a proposal to relabel."""
 MOST, PART = 0.5, 0.25
 """Shares of the series of a field that are most of it, and a part of it."""

@@ -185,13 +185,13 @@ def _table(given: Given, found: Checked) -> gpd.GeoDataFrame:
     """A row per field, judged or not: its own columns, and what was found."""
     f = len(given.fields)
     labels = np.array(labels_of(given.fields, given.column), dtype=object)
-    text = {name: np.full(f, "", dtype=object) for name in ("proposal", "proposed", "why", "dates", "where")}
+    text = {name: np.full(f, "", dtype=object) for name in ("proposal", "proposed", "why", "dates", "place")}
     numbers = {name: np.full(f, np.nan) for name in ("confidence", "suspicion", "margin", "inside", "edge")}
     lists: dict[str, list[list[float]]] = {name: [[] for _ in range(f)] for name in ("evidence", "blame")}
     text["why"][:] = [_unjudged(label, found) for label in labels]
     at = found.field
     other = np.array(found.named(found.found.other), dtype=object)
-    text["proposal"][at], text["where"][at] = found.proposal, found.where
+    text["proposal"][at], text["place"][at] = found.proposal, found.where
     text["proposed"][at] = np.where((found.proposal != "clean") & (found.found.margin > 0), other, "")
     text["why"][at] = [_why(found, i) for i in range(len(at))]
     for i, place in enumerate(at.tolist()):

@@ -137,7 +137,7 @@ def suspects_figure(findings: LabelFindings) -> Figure:
             _series(axes, findings, i, band, largest)
             axes.set_ylabel(band_label(bands[band], findings.units), fontsize=SMALL)
         row[0].set_title(_named(findings, i))
-        row[-1].set_title(_why(findings, i), fontweight="normal")
+        row[-1].set_title(_why(findings, i), fontweight="normal", fontsize=SMALL)
     for axes in panels[-1]:
         date_axis(axes, findings.dates)
     keys = [
