@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import spearmanr
 from typer.testing import CliRunner
 
 from sitscope.autoencoder.per_class import Small, attributed, train
@@ -59,17 +60,12 @@ def test_most_wrong_labels_are_found_with_their_class_and_hardly_a_right_one(che
 def test_dates_that_betray_a_field_part_its_true_class_from_its_label(scene: Scene, checked: Path) -> None:
     table = gpd.read_parquet(checked / "labels.parquet")
     found = table[(table.proposal == "relabel") & (table.proposed == table.true)]
-    dates, chance, mine = scene.cube.time.values, [], []
+    agree = []
     for row in found.itertuples():
-        pair = scene.truth[
-            (scene.truth.class_a.eq(row.crop) & scene.truth.class_b.eq(row.true))
-            | (scene.truth.class_a.eq(row.true) & scene.truth.class_b.eq(row.crop))
-        ]
-        jm = pair.set_index("date").jm.loc[dates].to_numpy()
-        best = np.argsort(np.array(row.evidence))[-10:]
-        mine.append(jm[best].mean())
-        chance.append(jm.mean())
-    assert np.mean(mine) > 1.3 * np.mean(chance)
+        pair = scene.truth[scene.truth.class_a.eq(row.crop) & scene.truth.class_b.eq(row.true)]
+        jm = pair.set_index("date").jm.loc[scene.cube.time.values]
+        agree.append(spearmanr(row.blame, jm).statistic)
+    assert np.mean(agree) > 0.3
 
 
 def test_what_is_written_says_the_same_everywhere(checked: Path) -> None:
@@ -147,18 +143,18 @@ def test_autoencoders_side_by_side_are_autoencoders_alone() -> None:
 
 
 def test_a_trimmed_autoencoder_learns_the_majority() -> None:
-    """Of a class where a third of the fields is of another, the right fields are reconstructed much better."""
+    """Where a fifth of the fields is of another class, these are reconstructed worse than without trimming."""
     rng = np.random.default_rng(0)
     field = np.repeat(np.arange(60), 6)
-    season = np.where(field[:, None] < 40, np.sin(np.arange(20) / 3), np.cos(np.arange(20) / 2))
+    season = np.where(field[:, None] < 48, np.sin(np.arange(20) / 3), np.cos(np.arange(20) / 2))
     z = (season * rng.uniform(0.7, 1.3, 60)[field][:, None] + rng.normal(0, 0.3, season.shape)).astype(np.float32)
-    settings = Small(hidden=16, dims=2, steps=300)
+    settings = Small(hidden=4, dims=1, steps=80)
     ratio = {}
     for trim in (0.0, 0.4):
-        residual = train(z, field, [np.arange(60)], settings, trim=trim).residual(0, z)
-        error = (residual**2).mean(axis=1)
-        ratio[trim] = error[field >= 40].mean() / error[field < 40].mean()
-    assert ratio[0.4] > 1.5 * ratio[0.0]
+        residual = [train(z, field, [np.arange(60)], settings, trim=trim, seed=s).residual(0, z) for s in range(5)]
+        error = np.mean([(each**2).mean(axis=1) for each in residual], axis=0)
+        ratio[trim] = error[field >= 48].mean() / error[field < 48].mean()
+    assert ratio[0.4] > 1.2 * ratio[0.0]
 
 
 def test_blame_adds_up_to_the_error() -> None:

@@ -113,7 +113,7 @@ def train(
         batch = series[first[fields] + pixel]  # (g, b, q)
         loss = (network(batch) - batch).square().mean((1, 2)).sum()
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         falling.step()
     return network.eval()

@@ -197,7 +197,7 @@ def _table(given: Given, found: Checked) -> gpd.GeoDataFrame:
     for i, place in enumerate(at.tolist()):
         lists["evidence"][place], lists["blame"][place] = found.evidence[i].tolist(), found.blame[i].tolist()
         if found.proposal[i] != "clean":
-            text["dates"][place] = strongest_days(np.maximum(found.evidence[i], 0), given.dates)
+            text["dates"][place] = strongest_days(np.maximum(found.blame[i], 0), given.dates)
     numbers["confidence"][at], numbers["suspicion"][at] = found.confidence, found.found.score
     numbers["margin"][at], numbers["inside"][at], numbers["edge"][at] = found.found.margin, found.inside, found.edge
     columns = {"field": np.arange(f), "label": labels, **text, **numbers, **lists}
@@ -255,7 +255,7 @@ def _write(place: Path, given: Given, found: Checked, table: gpd.GeoDataFrame, h
         label=found.label,
         other=found.found.other,
         mean=found.mean,
-        evidence=found.evidence,
+        blame=found.blame,
     )
     write_label_report(place, told)
     counts = {name: int((table.proposal == name).sum()) for name in ("relabel", "look", "clean", "")}

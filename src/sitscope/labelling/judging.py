@@ -70,9 +70,10 @@ class Checked:
     mean: Float32[np.ndarray, "f c t"]
     """Mean series of each field, in the units of the series."""
     evidence: Float[np.ndarray, "f t"]
-    """What each date adds to the deviance under the own class less that under `other`: the dates that betray it."""
+    """What each date's own error adds to the deviance under the own class less that under `other`."""
     blame: Float[np.ndarray, "f t"]
-    """What each date adds to the error under the own class, beyond that of the class's mean curve, along the path."""
+    """What each date adds to the error under the own class, beyond that of the class's mean curve, along the path: the
+    dates that betray a field."""
     inside: Float[np.ndarray, " f"]
     """Share of the series away from the edge that look more like `other`."""
     edge: Float[np.ndarray, " f"]

@@ -13,6 +13,7 @@ import geopandas as gpd
 import numpy as np
 from jaxtyping import Float, Int
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
@@ -75,8 +76,8 @@ class LabelFindings:
     """The class that fits best beside the label."""
     mean: Float[np.ndarray, "f c t"]
     """Mean series, in `units`."""
-    evidence: Float[np.ndarray, "f t"]
-    """What each date says for `other` against the label."""
+    blame: Float[np.ndarray, "f t"]
+    """What each date adds to the error of the label's autoencoder."""
 
     def suspects(self) -> NDArray[np.int64]:
         """Positions (of f) of fields to relabel or to look at for another class, the most suspicious first."""
@@ -100,7 +101,7 @@ def label_map(table: gpd.GeoDataFrame) -> Figure:
     wide = min(WIDTH_IN - 1, 7.0 / aspect)
     figure = Figure(figsize=(WIDTH_IN, min(7.0, wide * aspect) + 0.9), layout="constrained")
     axes = figure.add_subplot()
-    keys = []
+    keys: list[Artist] = []
     for name, look in reversed(LOOKS.items()):
         shapes = table.geometry[(table.proposal == name).to_numpy()]
         if paths := [path for shape in shapes if (path := outline(shape)) is not None]:
@@ -125,13 +126,13 @@ def label_map(table: gpd.GeoDataFrame) -> Figure:
 def suspects_figure(findings: LabelFindings) -> Figure:
     """The most suspicious fields: their series against what is usual for their class and for the one they look like.
 
-    Bands are mean and one standard deviation over the clean fields of a class; bars below are the evidence by date.
+    Bands are mean and one standard deviation over the clean fields of a class; bars below are the blame by date.
     """
     shown = findings.suspects()[:SHOWN]
     bands = findings.bands[:2]
     figure = Figure(figsize=(WIDTH_IN, 1.75 * len(shown) + 0.7), layout="constrained")
     panels = figure.subplots(len(shown), len(bands), sharex=True, squeeze=False)
-    largest = float(np.abs(findings.evidence[shown]).max())
+    largest = float(np.abs(findings.blame[shown]).max())
     for row, i in zip(panels, shown.tolist(), strict=True):
         for band, axes in enumerate(row):
             _series(axes, findings, i, band, largest)
@@ -161,9 +162,9 @@ def _series(axes: Axes, findings: LabelFindings, i: int, band: int, largest: flo
         axes.plot(days, middle, color=colour, linewidth=0.8)
     axes.plot(days, findings.mean[i, band], color=INK, linewidth=1.4)
     below = axes.inset_axes((0, 0, 1, 0.22), sharex=axes)
-    against = np.maximum(findings.evidence[i], 0)
+    against = np.maximum(findings.blame[i], 0)
     width = 0.8 * float(np.median(np.diff(days))) if len(days) > 1 else 1.0
-    below.bar(days, against, width=width, color=ACCENT, gid="evidence")
+    below.bar(days, against, width=width, color=ACCENT, gid="blame")
     below.set(ylim=(0, largest), yticks=[], facecolor="none")
     below.spines[:].set_visible(False)
     below.tick_params(length=0, labelbottom=False)
@@ -191,8 +192,8 @@ def label_plates(findings: LabelFindings) -> Iterator[Plate]:
         caption = (
             "The most suspicious fields. Black: the mean series of the field. Grey: what is usual for its label, blue: "
             "for the class that it looks like, both as mean and one standard deviation of the clean fields. Red bars, "
-            "on one scale for all: how much each acquisition speaks against the label, from what the two classes' "
-            "autoencoders fail to reconstruct."
+            "on one scale for all: how much each acquisition adds to the error of the label's autoencoder, on the way "
+            "from the mean curve of its class to the field."
         )
         yield Plate("suspects", suspects_figure(findings), caption, "Series of the most suspicious fields.")
 
