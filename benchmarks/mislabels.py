@@ -15,7 +15,7 @@ Definitions, fixed before the figures:
   of seeds 0 to 4 (Antwerp), 0 (Canada), whose own labels are taken as true, as nobody knows better.
 - The headline is by share, the worst of 10 % and 30 %: the least precision and recall, the forest's largest precision.
 
-    python -m benchmarks.mislabels                 some ten minutes of one core; the last line is JSON
+    python -m benchmarks.mislabels                 twelve minutes of one core; the last line is JSON
     python -m benchmarks.mislabels --years 2 --sets share
 """
 
