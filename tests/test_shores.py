@@ -35,7 +35,7 @@ ORDER = [
     "tried",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "applying", "trying", "baselines", "covering", "sweeping"]
+ORDER += ["facts", "trust", "job", "labelling", "applying", "trying", "baselines", "covering", "sweeping"]
 ORDER += ["given", "adopting", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 

@@ -71,6 +71,7 @@ def map_images(
     fields: Any = None,
     importance: str | None = None,
     tolerance: float | None = None,
+    anomaly: bool = False,
     machines: Machines | None = None,
     resume: bool = True,
     overwrite: bool = False,
@@ -89,6 +90,7 @@ def map_images(
             to whole chunks. As large as the images would be in bytes.
         tolerance: days by which acquisitions of another year may lie off the day of the year of the model's dates; the
             images must be of the model's own dates if not given.
+        anomaly: map what the model cannot reconstruct as well: its error, and the acquisition of the largest.
         machines: who works; processes of this machine if not said. An xarray object is mapped in this process.
         resume: go on where an interrupted map of the same images and model ended.
         overwrite: replace a map of this name.
@@ -136,7 +138,7 @@ def map_images(
     window = None if importance is None else _window(importance, cube.sizes["y"], cube.sizes["x"])
     unfinished = place.with_name(f"{place.name}.partial")
     step = _step(home, fitted, settings.method) if window else 1.0
-    job = Job(source, fitted, book, settings.method, unfinished.absolute(), settings.fill, window, step)
+    job = Job(source, fitted, book, settings.method, unfinished.absolute(), settings.fill, window, step, anomaly)
     facts = _facts(home, job, images, shapes)
     if not resume:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -233,6 +235,7 @@ def _facts(home: RunFolder, job: Job, images: Any, shapes: gpd.GeoDataFrame | No
         "tolerance": job.source.tolerance if job.source.dates else None,
         "method": job.method,
         "fill": job.fill,
+        "anomaly": job.anomaly,
         "importance": {"window": astuple(job.window), "step": job.step} if job.window else None,
         "fields": hashlib.sha256(shapes.to_wkb().to_csv().encode()).hexdigest() if shapes is not None else None,
         "versions": {name: version(name) for name in ("sitscope", "torch", "numpy", "zarr")},

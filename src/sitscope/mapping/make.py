@@ -106,7 +106,7 @@ def _prepare(job: Job, cube: xr.DataArray, shapes: gpd.GeoSeries | None) -> None
     job.folder.mkdir(parents=True, exist_ok=True)
     height, width = cube.sizes["y"], cube.sizes["x"]
     side = chunk_side(height, width)
-    empty = da.full((height, width, outputs(job.fitted)), np.nan, np.float32, chunks=(side, side, -1))  # type: ignore[no-untyped-call]
+    empty = da.full((height, width, outputs(job.fitted, job.anomaly)), np.nan, np.float32, chunks=(side, side, -1))  # type: ignore[no-untyped-call]
     grid = {name: cube[name] for name in ("y", "x", "spatial_ref")}
     maps = described(
         unpacked(xr.DataArray(empty, grid, ("y", "x", "output")), job.fitted.settings.dims), job.fitted, job.book
