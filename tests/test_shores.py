@@ -31,11 +31,12 @@ ORDER = [
     "mapping",
     "reasons",
     "settings",
+    "fusion_plan",
     "stored",
     "tried",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "labelling", "applying", "trying", "baselines", "covering", "sweeping"]
+ORDER += ["facts", "trust", "job", "fusing", "labelling", "applying", "trying", "baselines", "covering", "sweeping"]
 ORDER += ["given", "adopting", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 

@@ -12,7 +12,7 @@ import typer
 from sitscope.errors import BadInput, Unfinished
 from sitscope.terminal import PARTIAL, as_options, telling, write_table
 from sitscope.verbs import adopt as adopting
-from sitscope.verbs import again, asking, cure, labels, maps
+from sitscope.verbs import again, asking, cure, fuse, labels, maps
 from sitscope.verbs import images as before
 
 UNEXPECTED, BAD_INPUT = 1, 3
@@ -226,6 +226,7 @@ app.command()(again.bench)
 app.command()(cure.sweep)
 app.command()(cure.compare)
 app.command("check-labels")(labels.check_labels)
+app.command()(fuse.fuse)
 
 
 def _groups(asked: list[str] | None) -> tuple[tuple[str, ...], ...] | None:

@@ -99,12 +99,19 @@ def read_settings(file: Path | None, asked: Mapping[str, Any]) -> RunSettings:
 
     Raises BadInput for a file that is missing, no TOML, or holds an unknown key or an impossible value.
     """
-    given: dict[str, Any] = {}
-    if file is not None:
-        try:
-            given = tomllib.loads(content(file, MOST_BYTES).decode())
-        except (OSError, ValueError, RecursionError) as error:
-            raise BadInput("settings", f"{file} is no TOML file that can be read ({error}). Correct it.") from error
+    return chosen(from_toml(file) if file is not None else {}, asked, file)
+
+
+def from_toml(file: Path) -> dict[str, Any]:
+    """What a TOML file says. Raises BadInput for one that is missing or no TOML."""
+    try:
+        return tomllib.loads(content(file, MOST_BYTES).decode())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput("settings", f"{file} is no TOML file that can be read ({error}). Correct it.") from error
+
+
+def chosen(given: Mapping[str, Any], asked: Mapping[str, Any], file: Path | None) -> RunSettings:
+    """Settings as a file gave them, over which what was asked (None: not asked) has the last word; or BadInput."""
     nested = given.get("autoencoder", {})
     network = {**nested, **_set(asked.get("autoencoder", {}))} if isinstance(nested, dict) else nested
     try:

@@ -35,10 +35,23 @@ def write_report(path: Path, findings: Findings, drawn: Iterable[Plate] | None =
 
     drawn: the figures, if they were drawn already; `plates(findings)` if not said.
     """
-    environment = Environment(
+    pictures = {plate.name: picture(plate) for plate in drawn or plates(findings)}
+    page = (
+        environment()
+        .get_template("report.html")
+        .render(findings=findings, pictures=pictures, many=words.many, span=words.span, doi=DOI, **_facts(findings))
+    )
+    path = Path(path)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def environment() -> Environment:
+    """Where the pages are made: every value escaped, none missing, numbers and dates in words."""
+    made = Environment(
         loader=PackageLoader("sitscope.showing"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(
+    made.filters.update(
         percent=words.percent,
         count=words.count,
         day=words.day,
@@ -46,16 +59,10 @@ def write_report(path: Path, findings: Findings, drawn: Iterable[Plate] | None =
         some=words.some,
         number=words.number,
     )
-    pictures = {plate.name: _picture(plate) for plate in drawn or plates(findings)}
-    page = environment.get_template("report.html").render(
-        findings=findings, pictures=pictures, many=words.many, span=words.span, doi=DOI, **_facts(findings)
-    )
-    path = Path(path)
-    path.write_text(page, encoding="utf-8")
-    return path
+    return made
 
 
-def _picture(plate: Plate) -> dict[str, Any]:
+def picture(plate: Plate) -> dict[str, Any]:
     """What an img element needs: the figure itself in a data address, its size on the page, and its words."""
     wide, high = plate.figure.get_size_inches() * 96
     kind, data = "svg+xml", svg(plate.figure)
@@ -99,7 +106,7 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "why": verdicts.told(findings),
         "trust": _trust(findings),
         "cure": cure.facts(findings),
-        "settings": list(_flat(findings.settings)),
+        "settings": list(flat(findings.settings)),
     }
 
 
@@ -218,11 +225,11 @@ def _missing(findings: Findings) -> str:
     )
 
 
-def _flat(settings: Mapping[str, Any], outer: str = "") -> Iterable[tuple[str, str]]:
+def flat(settings: Mapping[str, Any], outer: str = "") -> Iterable[tuple[str, str]]:
     """Nested settings as rows of name and value."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{outer}{key}.")
+            yield from flat(value, f"{outer}{key}.")
         elif isinstance(value, list | tuple):
             yield f"{outer}{key}", ", ".join(map(str, value))
         else:
