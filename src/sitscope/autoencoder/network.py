@@ -91,7 +91,7 @@ class Autoencoder(nn.Module):
         refuse_huge(((bands, dates),), settings)
         act = ACTIVATIONS[settings.activation]
         blocks = convolutions(bands, settings)
-        widths = (settings.filters[-1] * cells, *settings.hidden, settings.dims)
+        widths = ((bands, *settings.filters)[-1] * cells, *settings.hidden, settings.dims)
         self.encoder = nn.Sequential(blocks | dense(widths, act))
         self.decoder = nn.Sequential(
             dense((*widths[:0:-1], bands * dates), act) | {"series": nn.Unflatten(1, (bands, dates))}
@@ -160,8 +160,8 @@ def weights_of(shapes: Sequence[tuple[int, int]], settings: Settings) -> int:
     channels = [(bands, *settings.filters) for bands, _ in shapes]
     kernels = settings.kernels
     blocks = sum(b * a * k + a for each in channels for (b, a), k in zip(pairwise(each), kernels, strict=True))
-    cells = sum(cells_left(dates, settings) for _, dates in shapes)
-    widths = (settings.filters[-1] * cells, *settings.hidden, settings.dims)
+    cells = sum(each[-1] * cells_left(dates, settings) for each, (_, dates) in zip(channels, shapes, strict=True))
+    widths = (cells, *settings.hidden, settings.dims)
     back = (*widths[:0:-1], sum(bands * dates for bands, dates in shapes))
     return blocks + sum(b * a + a for layers in (widths, back) for b, a in pairwise(layers))
 
