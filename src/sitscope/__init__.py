@@ -36,7 +36,10 @@ _HOMES = {
     "run": "job",
     "fuse": "fusing",
     "load_run": "job",
+    "sweep": "sweeping",
+    "compare": "baselines",
     "map_images": "applying",
+    "adopt": "adopting",
     "Machines": "applying",
     "write_report": "showing.report",
 }

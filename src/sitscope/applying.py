@@ -23,7 +23,7 @@ from sitscope.errors import BadInput
 from sitscope.folder import RunFolder
 from sitscope.job import Talk, silent
 from sitscope.mapping import ledger
-from sitscope.mapping.drive import Work, in_threads, on_cluster, on_workers
+from sitscope.mapping.drive import Work, in_threads, on_cluster, on_workers, require_workers
 from sitscope.mapping.make import make_maps
 from sitscope.mapping.methods import QUICK
 from sitscope.mapping.pixels import field_table, pixel_profiles
@@ -55,6 +55,7 @@ class Machines:
             if self.workers is not None:
                 remedy = "Give one of the two: --workers starts some here."
                 raise BadInput("workers", f"{self.workers} workers are asked for beside a scheduler. {remedy}")
+            require_workers(self.scheduler)
             return on_cluster(self.scheduler), processors(), self.memory_gb or 1.5
         workers = self.workers or processors()
         memory = memory_each(workers, self.memory_gb)
@@ -70,6 +71,7 @@ def map_images(
     fields: Any = None,
     importance: str | None = None,
     tolerance: float | None = None,
+    anomaly: bool = False,
     machines: Machines | None = None,
     resume: bool = True,
     overwrite: bool = False,
@@ -88,6 +90,7 @@ def map_images(
             to whole chunks. As large as the images would be in bytes.
         tolerance: days by which acquisitions of another year may lie off the day of the year of the model's dates; the
             images must be of the model's own dates if not given.
+        anomaly: map what the model cannot reconstruct as well: its error, and the acquisition of the largest.
         machines: who works; processes of this machine if not said. An xarray object is mapped in this process.
         resume: go on where an interrupted map of the same images and model ended.
         overwrite: replace a map of this name.
@@ -110,6 +113,11 @@ def map_images(
     home = RunFolder(Path(run))
     settings, fitted, book = _of_run(home)
     work, workers, memory_gb = (machines or Machines()).settled()
+    place = Path(out) if out is not None else home.path / "mapped" / _name(images)
+    _require_free(place, overwrite)
+    _require_apart(place, home.path)
+    if tolerance is not None and not tolerance >= 0:
+        raise BadInput("tolerance", f"{tolerance:g} days are no tolerance. Give 0 or more, or leave it out.")
     asked = {key: value for key, value in (options or {}).items() if value is not None}
     given = settings.model_dump(include=READING)
     if tolerance is not None:  # the run's years are not these
@@ -120,8 +128,6 @@ def map_images(
         source = replace(source, dates=days, tolerance=tolerance)
     if not source.portable:
         work, workers = in_threads(1), 1
-    place = Path(out) if out is not None else home.path / "mapped" / _name(images)
-    _require_free(place, overwrite)
     talk("reading images", 0, 1)
     notes = source.open_with_notes()[1] if source.dates else []
     cube = opened(source)
@@ -132,12 +138,10 @@ def map_images(
     window = None if importance is None else _window(importance, cube.sizes["y"], cube.sizes["x"])
     unfinished = place.with_name(f"{place.name}.partial")
     step = _step(home, fitted, settings.method) if window else 1.0
-    job = Job(source, fitted, book, settings.method, unfinished.absolute(), settings.fill, window, step)
+    job = Job(source, fitted, book, settings.method, unfinished.absolute(), settings.fill, window, step, anomaly)
     facts = _facts(home, job, images, shapes)
     if not resume:
         shutil.rmtree(unfinished, ignore_errors=True)
-    with ledger.writing(unfinished):
-        unfinished.mkdir(parents=True, exist_ok=True)
     made = make_maps(
         job,
         facts,
@@ -183,6 +187,14 @@ def _require_free(place: Path, overwrite: bool) -> None:
         raise BadInput("out", f"{place} already holds a map. Name another folder, or replace it with --overwrite.")
 
 
+def _require_apart(place: Path, run: Path) -> None:
+    """Raise BadInput for a place among the run's own files, which others read."""
+    inside, home = place.resolve(), run.resolve()
+    if inside.is_relative_to(home) and inside.parent != home / "mapped":
+        remedy = f"Name a folder elsewhere, or leave it out: the map then goes to {run / 'mapped'}."
+        raise BadInput("out", f"{place} lies among the files of the run {run}. {remedy}")
+
+
 def _window(asked: str, height: int, width: int) -> Block:
     """The pixels asked for, widened to whole chunks."""
     if asked == "all":
@@ -223,6 +235,7 @@ def _facts(home: RunFolder, job: Job, images: Any, shapes: gpd.GeoDataFrame | No
         "tolerance": job.source.tolerance if job.source.dates else None,
         "method": job.method,
         "fill": job.fill,
+        "anomaly": job.anomaly,
         "importance": {"window": astuple(job.window), "step": job.step} if job.window else None,
         "fields": hashlib.sha256(shapes.to_wkb().to_csv().encode()).hexdigest() if shapes is not None else None,
         "versions": {name: version(name) for name in ("sitscope", "torch", "numpy", "zarr")},

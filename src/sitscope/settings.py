@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from sitscope.autoencoder.network import Settings
 from sitscope.errors import BadInput
@@ -76,6 +85,13 @@ class RunSettings(BaseModel):
     """Classes whose profiles are drawn together, beside those that the scores choose."""
     seed: int = Field(0, ge=0, lt=2**32)
     autoencoder: Settings = Settings()
+
+    @field_validator("autoencoder")
+    @classmethod
+    def _with_convolutions(cls, network: Settings) -> Settings:
+        if not network.filters:
+            raise ValueError("a run explains convolutions, and filters has none; give one or more")
+        return network
 
 
 def read_settings(file: Path | None, asked: Mapping[str, Any]) -> RunSettings:

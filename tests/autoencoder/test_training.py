@@ -53,7 +53,7 @@ def test_the_kept_weights_are_those_of_the_best_epoch(series: xr.Dataset, small:
     assert (z**2).mean() == pytest.approx(min(fitted.losses["validation"]), rel=1e-4)
 
 
-def test_whole_fields_areheld_out(series: xr.Dataset) -> None:
+def test_whole_fields_are_held_out(series: xr.Dataset) -> None:
     held = held_out(series.field.values, 0.1, seed=0)
     assert held.sum() == 20
     for field in range(20):

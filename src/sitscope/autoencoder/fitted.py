@@ -4,15 +4,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from jaxtyping import Float, Float32
-from torch import Tensor
+from jaxtyping import Float, Float32, Int
+from torch import Tensor, nn
 
 from sitscope.attribution.fast import compiled
 from sitscope.attribution.gradslam import grad_slam
@@ -69,10 +69,28 @@ class Fitted:
 
     def reconstruct(self, x: Values) -> Float32[np.ndarray, "n c t"]:
         """Series (n, c, t) as the network gives them back, in the units of the cube."""
+        fast = compiled(self._chain, len(self.dates))
         with torch.no_grad():
-            parts = [self.network(z).cpu().numpy() for z in self._scaled(x)]
-        z = np.concatenate(parts) if parts else np.empty((0, len(self.bands), len(self.dates)), np.float32)
+            parts = [(fast.embed if fast else self._chain)(z).cpu().numpy() for z in self._scaled(x)]
+        flat = np.concatenate(parts) if parts else np.empty((0, len(self.bands) * len(self.dates)), np.float32)
+        z = flat.reshape(-1, len(self.bands), len(self.dates))
         return z * self.std[:, None] + self.mean[:, None]
+
+    @cached_property
+    def _chain(self) -> nn.Sequential:
+        """Encoder and decoder as one chain of layers, for which there is machine code: (n, c, t) -> (n, c * t)."""
+        return nn.Sequential(*self.network.encoder, *list(self.network.decoder)[:-1]).eval()
+
+    def anomaly(self, x: Values) -> tuple[Float32[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+        """How far each series lies off what the network gives back, and the acquisition to blame most.
+
+        The root mean squared error over bands and dates, in the units of the cube; and the position of the acquisition
+        with the largest share of the squared error. Every date's error is that of its own reconstruction, the letter's
+        output layer (Section II.C).
+        """
+        values = np.asarray(x, np.float32)
+        squared = ((values - self.reconstruct(x)) ** 2).mean(axis=1)  # (n, t)
+        return np.sqrt(squared.mean(axis=1)), squared.argmax(axis=1)
 
     def explain(self, x: Values, **options: Any) -> Float32[np.ndarray, "n d t"]:
         """Grad-SLAM importance (n, d, t) of each date for each embedding dimension, layers scaled and merged.

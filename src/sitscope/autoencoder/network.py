@@ -36,8 +36,9 @@ class Settings(BaseModel):
 
     dims: Width = 2
     """Dimensions of the embedding."""
-    filters: tuple[Width, ...] = Field((64, 128, 256), min_length=1, max_length=64)
-    """Feature maps of each convolution; their number is the depth."""
+    filters: tuple[Width, ...] = Field((64, 128, 256), max_length=64)
+    """Feature maps of each convolution; their number is the depth. Without any (see `dense`) the network is fully
+    connected, which has no layer for Grad-SLAM."""
     kernels: tuple[Span, ...] = (7, 5, 3)
     """Dates that each convolution sees at once."""
     strides: tuple[Span, ...] = (1, 1, 1)
@@ -72,6 +73,14 @@ class Settings(BaseModel):
             raise ValueError(f"kernels {self.kernels} must be odd with padding 'same'; choose odd ones, or 'valid'")
         return self
 
+    def dense(self) -> "Settings":
+        """The same without convolutions: the fully connected autoencoder that the convolutional one is compared with.
+
+        >>> Settings(dims=3).dense().filters, Settings(dims=3).dense().hidden
+        ((), (128, 64))
+        """
+        return self.model_copy(update=dict.fromkeys(("filters", "kernels", "strides", "pooling"), ()))
+
 
 class Autoencoder(nn.Module):
     """Encoder of convolutions and dense layers, decoder of dense layers. In and out: scaled series (n, c, t)."""
@@ -82,7 +91,7 @@ class Autoencoder(nn.Module):
         refuse_huge(((bands, dates),), settings)
         act = ACTIVATIONS[settings.activation]
         blocks = convolutions(bands, settings)
-        widths = (settings.filters[-1] * cells, *settings.hidden, settings.dims)
+        widths = ((bands, *settings.filters)[-1] * cells, *settings.hidden, settings.dims)
         self.encoder = nn.Sequential(blocks | dense(widths, act))
         self.decoder = nn.Sequential(
             dense((*widths[:0:-1], bands * dates), act) | {"series": nn.Unflatten(1, (bands, dates))}
@@ -151,8 +160,8 @@ def weights_of(shapes: Sequence[tuple[int, int]], settings: Settings) -> int:
     channels = [(bands, *settings.filters) for bands, _ in shapes]
     kernels = settings.kernels
     blocks = sum(b * a * k + a for each in channels for (b, a), k in zip(pairwise(each), kernels, strict=True))
-    cells = sum(cells_left(dates, settings) for _, dates in shapes)
-    widths = (settings.filters[-1] * cells, *settings.hidden, settings.dims)
+    cells = sum(each[-1] * cells_left(dates, settings) for each, (_, dates) in zip(channels, shapes, strict=True))
+    widths = (cells, *settings.hidden, settings.dims)
     back = (*widths[:0:-1], sum(bands * dates for bands, dates in shapes))
     return blocks + sum(b * a + a for layers in (widths, back) for b, a in pairwise(layers))
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Shaped
+from torch import nn
 
 from sitscope.autoencoder.branches import Join, Sensor, Weighed, checked, each_alike, laid_out
 from sitscope.autoencoder.fitted import Values
@@ -63,11 +64,12 @@ def fit_sensors(
         torch.manual_seed(seed)
         network, _ = laid_out(sensors, join, settings)
         z, out = rows(values, mean, std), torch.as_tensor(held)
+        learner: nn.Module = network
         if balance:
             root = each_alike(sensors)
-            losses, best = learn(Weighed(network, root), z[~out] * root, z[out] * root, settings, progress)
-        else:
-            losses, best = learn(network, z[~out], z[out], settings, progress)
+            learner, z = Weighed(network, root), z * root
+        train, rest = z[~out], z[out]
+        losses, best = learn(learner, (train, train), (rest, rest), settings, nn.functional.mse_loss, progress)
     return Fused(
         network=network.eval().requires_grad_(False),
         sensors=sensors,

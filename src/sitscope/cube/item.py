@@ -48,6 +48,8 @@ TITLES = {
     "confidence": "confidence in the cluster, 0 to 1",
     "peak_date": "acquisition of the largest importance",
     "peak_importance": "importance at that acquisition",
+    "anomaly": "root mean squared error of the reconstruction",
+    "anomaly_date": "acquisition of the largest error",
 }
 EDGE = 21
 """Points along each edge of the footprint, which is bent in degrees."""

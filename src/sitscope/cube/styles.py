@@ -46,6 +46,28 @@ def composite(limits: Sequence[Limits]) -> str:
     return _text(style)
 
 
+def categorised(column: str, looks: Mapping[str, tuple[str, str]]) -> str:
+    """A QGIS style for polygons: by the text in a column, its colour "#rrggbb" and its name."""
+    style = xml.Element("qgis", version="3.34", styleCategories="Symbology")
+    renderer = xml.SubElement(style, "renderer-v2", type="categorizedSymbol", attr=column, symbollevels="0")
+    categories = xml.SubElement(renderer, "categories")
+    symbols = xml.SubElement(renderer, "symbols")
+    for i, (value, (colour, name)) in enumerate(looks.items()):
+        xml.SubElement(categories, "category", value=value, label=name, symbol=str(i), render="true", type="string")
+        symbol = xml.SubElement(symbols, "symbol", type="fill", name=str(i), alpha="1", clip_to_extent="1")
+        layer = xml.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
+        options = xml.SubElement(layer, "Option", type="Map")
+        rgba = ",".join(str(int(colour[k : k + 2], 16)) for k in (1, 3, 5)) + ",255"
+        for key, said in {
+            "color": rgba,
+            "style": "solid",
+            "outline_color": "102,112,124,255",
+            "outline_width": "0.2",
+        }.items():
+            xml.SubElement(options, "Option", name=key, value=said, type="QString")
+    return _text(style)
+
+
 def _style(kind: str, **attributes: str) -> tuple[xml.Element, xml.Element]:
     style = xml.Element("qgis", version="3.34", styleCategories="Symbology")
     pipe = xml.SubElement(style, "pipe")

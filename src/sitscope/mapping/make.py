@@ -106,7 +106,7 @@ def _prepare(job: Job, cube: xr.DataArray, shapes: gpd.GeoSeries | None) -> None
     job.folder.mkdir(parents=True, exist_ok=True)
     height, width = cube.sizes["y"], cube.sizes["x"]
     side = chunk_side(height, width)
-    empty = da.full((height, width, outputs(job.fitted)), np.nan, np.float32, chunks=(side, side, -1))  # type: ignore[no-untyped-call]
+    empty = da.full((height, width, outputs(job.fitted, job.anomaly)), np.nan, np.float32, chunks=(side, side, -1))  # type: ignore[no-untyped-call]
     grid = {name: cube[name] for name in ("y", "x", "spatial_ref")}
     maps = described(
         unpacked(xr.DataArray(empty, grid, ("y", "x", "output")), job.fitted.settings.dims), job.fitted, job.book
@@ -115,15 +115,15 @@ def _prepare(job: Job, cube: xr.DataArray, shapes: gpd.GeoSeries | None) -> None
     maps = maps.assign(
         {name: xr.DataArray(maps.confidence.data, grid, ("y", "x"), attrs=a.attrs) for name, a in first.items()}
     )
-    _template(maps, job.folder / "atlas.zarr", side)
+    template(maps, job.folder / "atlas.zarr", side)
     if job.window is not None:
         packing = {"dtype": "int8", "scale_factor": job.step, "add_offset": 0.0, "_FillValue": np.int8(MISSING)}
-        _template(_importance(job, cube, side), job.folder / "importance.zarr", side, packing)
+        template(_importance(job, cube, side), job.folder / "importance.zarr", side, packing)
     if shapes is not None:
         _draw(shapes, cube, job.folder / ledger.OWNER, side)
 
 
-def _template(dataset: xr.Dataset, path: Path, side: int, packing: Mapping[str, Any] | None = None) -> None:
+def template(dataset: xr.Dataset, path: Path, side: int, packing: Mapping[str, Any] | None = None) -> None:
     """A store with all but the values; chunks of one dimension of the embedding, so that a map is read alone."""
     ready = for_zarr(dataset)
     for name in ready.data_vars:

@@ -44,6 +44,12 @@ class Job:
     """Pixels whose importance is kept date by date."""
     step: float = 1.0
     """Importance of 1 in the whole numbers of which it is kept."""
+    anomaly: bool = False
+    """Map what the model cannot reconstruct, too."""
+
+    def __call__(self, block: Block) -> Block:
+        """Do a block, wherever this is."""
+        return map_block(block, self)
 
 
 def map_block(block: Block, job: Job) -> Block:
@@ -53,11 +59,11 @@ def map_block(block: Block, job: Job) -> Block:
         cube = fill_cube(raw) if job.fill else raw
         values = cube.transpose("y", "x", "band", "time").values
         owner = ledger.owner_of(job.folder, block)
-        packed = np.full((block.pixels, outputs(job.fitted)), np.nan, np.float32)
+        packed = np.full((block.pixels, outputs(job.fitted, job.anomaly)), np.nan, np.float32)
         kept = _kept(job, block)
         clusters, fields = [], []
         for here, x in batches(values):
-            packed[here], importance = pixel_rows(x, job.fitted, job.book, QUICK[job.method])
+            packed[here], importance = pixel_rows(x, job.fitted, job.book, QUICK[job.method], job.anomaly)
             clusters.append(_cluster_sums(x, packed[here], importance, job))
             if owner is not None:
                 fields.append(_field_sums(owner.ravel()[here], packed[here], importance, job))

@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from sitscope.showing import trust, words
+from sitscope.showing import cure, trust, verdicts, words
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import Plate, plate_name, plates, shown_groups
 from sitscope.showing.story import Group, contrast, date_strength, field_counts, flows, row_shares, tested
@@ -103,7 +103,9 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "interval": _interval(findings.dates),
         "missing": _missing(findings),
         "fields": field_counts(findings).sum().to_dict(),
+        "why": verdicts.told(findings),
         "trust": _trust(findings),
+        "cure": cure.facts(findings),
         "settings": list(flat(findings.settings)),
     }
 
@@ -116,15 +118,28 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
         "confusion": "Which classes are confused",
         "clusters": "Embedding and clusters",
         "importance": "Which acquisitions matter",
+        "why": "Why are they confused?",
         "trust": "How far to trust this",
+        "sweep": "A larger embedding",
+        "compare": "Other methods",
         "training": "The training",
         "method": "How to read this",
         "settings": "Settings",
     }
     if findings.maps is None:
         del titles["map"]
+    if findings.diagnosis is None:
+        del titles["why"]
     if findings.fidelity is None and findings.evaluation is None:
         del titles["trust"]
+    for anchor, table in (("sweep", findings.sweep), ("compare", findings.comparison)):
+        if table is None:
+            del titles[anchor]
+    if findings.origin is not None:
+        ours = {"apart": "Where the images part them"} if findings.apart else {}
+        ours["unknown"] = "What cannot be said"
+        there = {name: titles[name] for name in ("data", "map", "confusion", "clusters") if name in titles}
+        titles = there | ours | {"settings": titles["settings"]}
     return [(number, anchor, title) for number, (anchor, title) in enumerate(titles.items(), start=1)]
 
 

@@ -147,7 +147,8 @@ def _scale(figure: Figure, panels: Sequence[Axes], image: AxesImage, band: xr.Da
         image, ax=list(panels), orientation="horizontal", aspect=40, shrink=0.45, anchor=(0.0, 1.0), pad=0.02
     )
     bar.outline.set_visible(False)
-    bar.set_label(band_label(name, str(band.attrs.get("units", "1"))), fontsize=SMALL)
+    said = band_label(name, str(band.attrs.get("units", "1")))
+    bar.set_label(said[:1].upper() + said[1:], fontsize=SMALL)
 
 
 def _fields(axes: Axes, fields: gpd.GeoDataFrame, colours: dict[str, str]) -> None:
@@ -155,7 +156,7 @@ def _fields(axes: Axes, fields: gpd.GeoDataFrame, colours: dict[str, str]) -> No
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
     for (label, split), part in fields.groupby(["label", "split"], observed=True):
-        paths = [path for shape in part.geometry if (path := _path(shape)) is not None]
+        paths = [path for shape in part.geometry if (path := outline(shape)) is not None]
         if label not in colours or not paths:
             continue
         used = split != "unused"
@@ -167,7 +168,7 @@ def _fields(axes: Axes, fields: gpd.GeoDataFrame, colours: dict[str, str]) -> No
     axes.set(xlim=(left, right), ylim=(bottom, top))
 
 
-def _path(shape: Any) -> Path | None:
+def outline(shape: Any) -> Path | None:
     """A polygon with its holes as one path; None for what has no area."""
     parts = shape.geoms if isinstance(shape, MultiPolygon) else [shape]
     rings = [ring for part in parts if isinstance(part, Polygon) for ring in (part.exterior, *part.interiors)]
@@ -191,10 +192,10 @@ def _finish(panels: Sequence[Axes], maps: xr.Dataset) -> None:
             axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if unit == "m" else f"{v:g}"))
         axes.label_outer()
     if unit == "m":
-        _length_bar(panels[0])
+        length_bar(panels[0])
 
 
-def _length_bar(axes: Axes) -> None:
+def length_bar(axes: Axes) -> None:
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
     rough = abs(right - left) / 5

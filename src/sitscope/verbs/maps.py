@@ -51,6 +51,9 @@ def map_verb(
             help="Keep the importance of each date, a byte each: all, or a window row,column,height,width in pixels."
         ),
     ] = None,
+    anomaly: Annotated[
+        bool, typer.Option("--anomaly", help="Also map what the model cannot reconstruct, and on which date.")
+    ] = False,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler, such as tcp://127.0.0.1:8786.")
     ] = None,
@@ -69,6 +72,10 @@ def map_verb(
 
     For example: sitscope map RUN --images CUBE.zarr --workers 2 --memory 1.5
 
+    With --anomaly also maps/anomaly.tif, the error of the reconstruction in the units of the images, and
+    maps/anomaly_date.tif, the acquisition with the largest share of it: pixels that had another season than the
+    training knew, and when; with --tolerance, changes since the model's year.
+
     A map that was interrupted, or whose machine died, goes on when it is started again with the same options.
     """
     from sitscope.applying import Machines, map_images
@@ -85,6 +92,7 @@ def map_verb(
             fields=fields,
             importance=importance,
             tolerance=tolerance,
+            anomaly=anomaly,
             machines=Machines(workers, scheduler, memory),
             resume=resume,
             overwrite=overwrite,

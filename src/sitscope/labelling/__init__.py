@@ -1,0 +1,1 @@
+"""Are the labels of the fields right? Autoencoders of each class judge, and what they find is told."""
