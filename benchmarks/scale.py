@@ -9,7 +9,8 @@ side: pixels along y and x, 4096 if not given; method: path or letter; part: mem
 
 - peak_gb: largest resident memory of a worker on the large scene; imports_gb: when it has loaded sitscope.
 - growth: peak memory on the large scene / on one of 1,024 x 1,024 - 1, workers of their own for each.
-- two_worker_speedup: time of one worker / of two for the same scene of 768 x 768, median of rounds, after a warm-up.
+- two_worker_speedup: time of one worker / of two for the same scene of 1,024 x 1,024, which has 16 blocks, median of
+  rounds, after a warm-up.
 - over_vs_memory: pixels per second of `over_pixels` on the Zarr cube / on the same pixels in memory, in one process,
   median of rounds.
 - pixels_per_second: of two workers on the large scene.
@@ -45,7 +46,9 @@ from sitscope.mapping.make import make_maps
 from sitscope.mapping.methods import QUICK
 from sitscope.mapping.work import Job
 
-SMALL, PAIR, ROUNDS, MEMORY_GB = 1024, 768, 3, 1.5
+SMALL, ROUNDS, MEMORY_GB = 1024, 3, 1.5
+PAIR, WARM, PAIRS = 1024, 512, 2
+"""A scene of 16 blocks for one worker and for two, another that warms them up, and how often they take turns."""
 STRIP = 512, 256
 """Rows and columns of what is read and explained by turns."""
 
@@ -106,13 +109,13 @@ def peak_of_worker() -> float:
     return peak_gb()
 
 
-def speedup(job: Job) -> float:
+def speedup(warm: Job, job: Job) -> float:
     """One worker's time / that of two, by turns."""
     ratios = []
     with workers(1) as alone, workers(2) as both:
-        for i in range(ROUNDS + 1):
-            one, two = mapped(alone, job, 2), mapped(both, job, 2)
-            print(f"  one worker {one:.1f} s, two {two:.1f} s{'' if i else ' (warm-up)'}", flush=True)
+        for each in (warm, *[job] * PAIRS):
+            one, two = mapped(alone, each, 2), mapped(both, each, 2)
+            print(f"  one worker {one:.1f} s, two {two:.1f} s{' (warm-up)' if each is warm else ''}", flush=True)
             ratios.append(one / two)
     return statistics.median(ratios[1:])
 
@@ -149,14 +152,12 @@ def main() -> None:
         fitted = Fitted.load(fitted.save(home / "model"))
         jobs = {
             size: Job(Source.of(cube_of(size, home), {}), fitted, book, method, home / f"map{size}")
-            for size in (
-                [PAIR, SMALL] if part == "speed" else [SMALL, side] if part == "memory" else [PAIR, SMALL, side]
-            )
+            for size in dict.fromkeys([SMALL] + [WARM, PAIR] * (part != "memory") + [side] * (part != "speed"))
         }
         found = {}
         if part != "memory":
             found["over_vs_memory"] = over_and_memory(home / f"cube{SMALL}.zarr", jobs[SMALL])
-            found["two_worker_speedup"] = speedup(jobs[PAIR])
+            found["two_worker_speedup"] = speedup(jobs[WARM], jobs[PAIR])
         if part != "speed":
             _, small, _ = peaks(SMALL, jobs[SMALL])
             found["imports_gb"], found["peak_gb"], found["pixels_per_second"] = peaks(side, jobs[side])

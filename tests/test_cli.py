@@ -136,7 +136,7 @@ def test_bench_compares_this_machine(capsys: pytest.CaptureFixture[str], monkeyp
 
 def test_help_teaches_every_verb() -> None:
     done = subprocess.run([sys.executable, "-m", "sitscope.cli", "--help"], capture_output=True, text=True, check=True)
-    for verb in ("demo", "simulate", "ingest", "run", "report", "evaluate", "doctor", "rerun", "bench"):
+    for verb in ("demo", "simulate", "ingest", "run", "report", "evaluate", "doctor", "rerun", "bench", "adopt"):
         assert verb in done.stdout
 
 

@@ -161,7 +161,7 @@ def test_a_run_on_a_cube_in_memory_cannot_be_repeated_but_with_the_cube(tmp_path
         (lambda facts: facts.pop("inputs"), "older sitscope, which did not write where its data lie"),
         (lambda facts: facts["inputs"].update(torch_threads=10**9), "run.json is damaged"),
         (lambda facts: facts["inputs"].update(images=["a"]), "run.json is damaged"),
-        (lambda facts: facts["settings"].update(clusters=-1), "run.json is damaged"),
+        (lambda facts: facts["settings"].update(clusters=-1), "holds no whole run .settings.clusters"),
         (lambda facts: facts["data"].pop("sha256_of_series"), "run.json is damaged"),
         (
             lambda facts: facts["inputs"].update(fields={"from_root": "/no/f.gpkg", "from_run": "f.gpkg"}),

@@ -29,11 +29,15 @@ ORDER = [
     "simulation",
     "showing",
     "mapping",
+    "reasons",
     "settings",
+    "fusion_plan",
     "stored",
+    "tried",
     "folder",
 ]
-ORDER += ["facts", "trust", "job", "labelling", "applying", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
+ORDER += ["facts", "trust", "job", "fusing", "labelling", "applying", "trying", "baselines", "covering", "sweeping"]
+ORDER += ["given", "adopting", "again", "measuring", "doctor", "terminal", "verbs", "cli"]
 
 
 def imported(text: str) -> set[str]:

@@ -19,7 +19,7 @@ from sitscope.settings import RunSettings
 
 COMPARED = (
     *("maps/*.tif", "atlas.zarr/*", "*.parquet", "series.zarr"),
-    *("scores.json", "confusion.csv", "fidelity.json", "model/*"),
+    *("scores.json", "confusion.csv", "fidelity.json", "diagnosis.json", "model/*"),
 )
 """All that a run found; not how it is drawn, nor what was asked of the run later."""
 

@@ -23,7 +23,7 @@ from sitscope.errors import BadInput
 from sitscope.folder import RunFolder
 from sitscope.job import Talk, silent
 from sitscope.mapping import ledger
-from sitscope.mapping.drive import Work, in_threads, on_cluster, on_workers
+from sitscope.mapping.drive import Work, in_threads, on_cluster, on_workers, require_workers
 from sitscope.mapping.make import make_maps
 from sitscope.mapping.methods import QUICK
 from sitscope.mapping.pixels import field_table, pixel_profiles
@@ -55,6 +55,7 @@ class Machines:
             if self.workers is not None:
                 remedy = "Give one of the two: --workers starts some here."
                 raise BadInput("workers", f"{self.workers} workers are asked for beside a scheduler. {remedy}")
+            require_workers(self.scheduler)
             return on_cluster(self.scheduler), processors(), self.memory_gb or 1.5
         workers = self.workers or processors()
         memory = memory_each(workers, self.memory_gb)
@@ -112,6 +113,11 @@ def map_images(
     home = RunFolder(Path(run))
     settings, fitted, book = _of_run(home)
     work, workers, memory_gb = (machines or Machines()).settled()
+    place = Path(out) if out is not None else home.path / "mapped" / _name(images)
+    _require_free(place, overwrite)
+    _require_apart(place, home.path)
+    if tolerance is not None and not tolerance >= 0:
+        raise BadInput("tolerance", f"{tolerance:g} days are no tolerance. Give 0 or more, or leave it out.")
     asked = {key: value for key, value in (options or {}).items() if value is not None}
     given = settings.model_dump(include=READING)
     if tolerance is not None:  # the run's years are not these
@@ -122,8 +128,6 @@ def map_images(
         source = replace(source, dates=days, tolerance=tolerance)
     if not source.portable:
         work, workers = in_threads(1), 1
-    place = Path(out) if out is not None else home.path / "mapped" / _name(images)
-    _require_free(place, overwrite)
     talk("reading images", 0, 1)
     notes = source.open_with_notes()[1] if source.dates else []
     cube = opened(source)
@@ -138,8 +142,6 @@ def map_images(
     facts = _facts(home, job, images, shapes)
     if not resume:
         shutil.rmtree(unfinished, ignore_errors=True)
-    with ledger.writing(unfinished):
-        unfinished.mkdir(parents=True, exist_ok=True)
     made = make_maps(
         job,
         facts,
@@ -183,6 +185,14 @@ def _require_free(place: Path, overwrite: bool) -> None:
         raise BadInput("out", f"{place} {what}. Name a folder of its own.")
     if not overwrite:
         raise BadInput("out", f"{place} already holds a map. Name another folder, or replace it with --overwrite.")
+
+
+def _require_apart(place: Path, run: Path) -> None:
+    """Raise BadInput for a place among the run's own files, which others read."""
+    inside, home = place.resolve(), run.resolve()
+    if inside.is_relative_to(home) and inside.parent != home / "mapped":
+        remedy = f"Name a folder elsewhere, or leave it out: the map then goes to {run / 'mapped'}."
+        raise BadInput("out", f"{place} lies among the files of the run {run}. {remedy}")
 
 
 def _window(asked: str, height: int, width: int) -> Block:

@@ -11,7 +11,8 @@ import typer
 
 from sitscope.errors import BadInput, Unfinished
 from sitscope.terminal import PARTIAL, as_options, telling, write_table
-from sitscope.verbs import again, asking, labels, maps
+from sitscope.verbs import adopt as adopting
+from sitscope.verbs import again, asking, cure, fuse, labels, maps
 from sitscope.verbs import images as before
 
 UNEXPECTED, BAD_INPUT = 1, 3
@@ -219,9 +220,13 @@ def evaluate(
 app.command("map")(maps.map_verb)
 app.command()(before.ingest)
 app.command()(before.doctor)
+app.command()(adopting.adopt)
 app.command()(again.rerun)
 app.command()(again.bench)
+app.command()(cure.sweep)
+app.command()(cure.compare)
 app.command("check-labels")(labels.check_labels)
+app.command()(fuse.fuse)
 
 
 def _groups(asked: list[str] | None) -> tuple[tuple[str, ...], ...] | None:

@@ -24,7 +24,7 @@ def facts(images: Any, series: xr.Dataset, test: xr.Dataset, settings: RunSettin
     for name in ("x", "label", "field"):
         digest.update(np.ascontiguousarray(series[name].values).tobytes())
     return {
-        "title": _title(images),
+        "title": title(images),
         "data": {
             "images": "cube in memory" if isinstance(images, xr.DataArray | xr.Dataset) else str(images),
             "sha256_of_series": digest.hexdigest(),
@@ -35,11 +35,14 @@ def facts(images: Any, series: xr.Dataset, test: xr.Dataset, settings: RunSettin
         "missing": series.missing.values.tolist(),
         "notes": [*_notes(series, test), *_cleaned(settings)],
         "settings": settings.model_dump(mode="json"),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("sitscope", "torch", "numpy", "scikit-learn", "xarray", "rasterio")},
-        },
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of all that has a part in the numbers."""
+    names = ("sitscope", "torch", "numpy", "scikit-learn", "xarray", "rasterio")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def inputs(source: Source, fields: Fields, label: str, out: Path) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def _processor() -> str:
     return platform.machine() if found is None else f"{found.name}, {8 * found.bytes} bits"
 
 
-def _title(images: Any) -> str:
+def title(images: Any) -> str:
     """The last part of the name of what was read."""
     names = [images] if isinstance(images, str | Path) else images if isinstance(images, list) else ["cube in memory"]
     return ", ".join(Path(name).name or str(name) for name in names)

@@ -2,8 +2,9 @@
 
 run.json (settings, fingerprint of the data, versions, seed), model/ (weights.safetensors, model.json, codebook.json),
 scores.json, confusion.csv, profiles.parquet (of each method), samples.parquet, series.zarr (the values of the same
-rows), fields.parquet, fidelity.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and *.svg, report.html;
-and evaluation.csv where `sitscope evaluate` was asked.
+rows), fields.parquet, fidelity.json, diagnosis.json, atlas.zarr, maps/*.tif with .qml, item.json, figures/*.png and
+*.svg, report.html; and evaluation.csv where `sitscope evaluate` was asked, compare.csv where `compare` was, sweep.csv,
+sweep_dates.csv and the models in sweep/ where `sweep` was.
 """
 
 import json
@@ -11,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ import xarray as xr
 from jaxtyping import Float
 from pyproj.exceptions import CRSError
 
-from sitscope import stored
+from sitscope import stored, tried
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
 from sitscope.classes.scores import Scores
+from sitscope.classes.verdicts import Diagnosis
 from sitscope.cube.item import write_item
 from sitscope.cube.store import consolidate, write_zarr
 from sitscope.cube.writing import Progress, write_fields
@@ -95,6 +97,7 @@ class RunFolder:
 
     def write_codebook(self, book: Codebook) -> None:
         """model/codebook.json."""
+        (self.path / "model").mkdir(exist_ok=True)
         book.save(self.path / "model" / "codebook.json")
 
     def write_scores(self, scores: Scores, by_clusters: list[dict[str, float | int]]) -> None:
@@ -126,6 +129,7 @@ class RunFolder:
         if not (self.path / "run.json").exists():
             raise BadInput("run", f"{self.path} holds no run. Name the folder of a finished run.")
         require_own(self.path, "run")
+        self._require_encoder()
         if not (self.path / "series.zarr").exists():
             raise BadInput(
                 "run",
@@ -149,7 +153,19 @@ class RunFolder:
         """run.json. Raises BadInput where there is none, and for a folder whose links lead out of it."""
         with self._whole():
             require_own(self.path, "run")
+            self._require_encoder()
             return parsed(stored.Facts, content(self.path / "run.json"))
+
+    def _require_encoder(self) -> None:
+        """BadInput where the embedding is somebody else's."""
+        there = json.loads(content(self.path / "run.json"))
+        if isinstance(there, dict) and there.get("kind") == "adopted":
+            raise BadInput(
+                "run",
+                f"{self.path} holds an embedding that somebody else computed, and no encoder that could be asked or "
+                "that could embed other images. Adopt again, with --overwrite, to draw its report; adopt the embedding "
+                "of other ground to map it.",
+            )
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -171,6 +187,19 @@ class RunFolder:
     def write_evaluation(self, table: pd.DataFrame) -> None:
         """evaluation.csv: method, metric, baseline, value, low, high; see `sitscope.trust.table`."""
         table.to_csv(self.path / "evaluation.csv", index=False)
+
+    def write_sweep(self, table: pd.DataFrame, dates: pd.DataFrame) -> None:
+        """sweep.csv and sweep_dates.csv; see `sitscope.covering.compared`."""
+        dates.to_csv(self.path / "sweep_dates.csv", index=False)
+        table.to_csv(self.path / "sweep.csv", index=False)
+
+    def write_comparison(self, table: pd.DataFrame) -> None:
+        """compare.csv; see `sitscope.baselines.compare`."""
+        table.to_csv(self.path / "compare.csv", index=False)
+
+    def write_diagnosis(self, found: Diagnosis) -> None:
+        """diagnosis.json: why classes are confused; see `sitscope.classes.diagnosis`."""
+        _write_json(self.path / "diagnosis.json", {"verdicts": asdict(found)})
 
     def write_fields(self, fields: gpd.GeoDataFrame) -> None:
         """fields.parquet: GeoParquet of the fields with what was found in each."""
@@ -207,8 +236,11 @@ class RunFolder:
             maps = stored.maps(self.path / "atlas.zarr", fitted, book)
             trust = self.path / "fidelity.json"
             fidelity = parsed(stored.Fidelity, content(trust)).model_dump() if trust.exists() else None
+            verdicts = self.path / "diagnosis.json"
+            diagnosis = stored.diagnosis(verdicts, fitted, book.classes) if verdicts.exists() else None
             table = self.path / "evaluation.csv"
             evaluation = stored.evaluation(table) if table.exists() else None
+            later = tried.found(self.path)
         return Findings(
             title=printable(facts.title),
             settings=facts.model_dump(mode="json", include={"data", "settings", "versions"}),
@@ -232,6 +264,8 @@ class RunFolder:
             by_clusters=plain.model_dump()["by_clusters"],
             fidelity=fidelity,
             evaluation=evaluation,
+            diagnosis=diagnosis,
+            **later,
         )
 
 

@@ -33,6 +33,7 @@ from sitscope.mapping.pixels import field_table, pixel_profiles
 from sitscope.mapping.plan import memory_each, processors
 from sitscope.mapping.profiles import profiles
 from sitscope.mapping.work import Job
+from sitscope.reasons import diagnosed
 from sitscope.settings import READING, RunSettings
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import plates
@@ -96,10 +97,10 @@ def run(
     settings = settings or RunSettings()
     out = Path(out)
     require_free(out, overwrite)
-    with _stage(talk, "reading images"):
+    with stage(talk, "reading images"):
         source = Source.of(images, settings.model_dump(include=READING))
         cube = opened(source)
-    with _stage(talk, "sampling fields"):
+    with stage(talk, "sampling fields"):
         options = {"label", "buffer", "min_pixels", "max_pixels", "unlabelled", "fill", "seed"}
         series = sample(cube, fields, **settings.model_dump(include=options))
         train, test = split_by_field(series, test=settings.test, seed=settings.seed)
@@ -110,21 +111,24 @@ def run(
     accept(known)
     folder = RunFolder.begin(out, known)
     fitted = _trained(folder, train, settings, talk)
-    with _stage(talk, "clustering"):
+    with stage(talk, "clustering"):
         train, test = (s.assign(embedding=(("series", "dim"), fitted.embed(s.x))) for s in (train, test))
-        book = _clustered(train, settings, settings.clusters)
+        book = clustered(train, settings, settings.clusters)
         folder.write_codebook(book)
-        folder.write_scores(_scores(test, book), _by_clusters(train, test, settings))
-    with _stage(talk, "explaining classes"):
+        scores = _scores(test, book)
+        folder.write_scores(scores, by_clusters(train, test, settings))
+    with stage(talk, "explaining classes"):
         folder.write_profiles(profiles(test, fitted, book))
-        samples = pd.concat([_described(train, "train", book), _described(test, "test", book)], ignore_index=True)
+        samples = pd.concat([described(train, "train", book), described(test, "test", book)], ignore_index=True)
         samples = samples[samples.label != ""]  # its index still says where each one's values lie
         kept = samples.sample(min(len(samples), SAMPLES), random_state=settings.seed)
         folder.write_samples(kept)
         folder.write_series(np.concatenate([train.x.values, test.x.values])[kept.index], fitted)
+    why = diagnosed(train, test, fitted, book, scores, settings.method, settings.seed, partial(talk, "finding reasons"))
+    folder.write_diagnosis(why)
     _measure(folder, fitted, settings, talk)
     job = Job(source, fitted, book, settings.method, folder.path, settings.fill)
-    _map(folder, job, _field_table(fields, cube, samples, settings.label), settings, talk)
+    _map(folder, job, field_rows(fields, cube, samples, settings.label), settings, talk)
     findings = show(folder, talk)
     folder.finish(out)
     return findings
@@ -143,7 +147,7 @@ def show(folder: RunFolder, talk: Talk = silent, groups: Sequence[Sequence[str]]
     findings = folder.findings()
     if groups is not None:
         findings = replace(findings, chosen=groups)
-    with _stage(talk, "drawing the report"):
+    with stage(talk, "drawing the report"):
         drawn = list(plates(findings))
         write_figures(folder.path / "figures", findings, drawn)
         write_report(folder.path / "report.html", findings, drawn)
@@ -195,7 +199,7 @@ def _map(folder: RunFolder, job: Job, fields: gpd.GeoDataFrame, settings: RunSet
     )
     folder.write_pixel_profiles(pixel_profiles(made, job))
     folder.write_fields(field_table(fields, made, job))
-    with _stage(talk, "writing maps"):
+    with stage(talk, "writing maps"):
         folder.write_maps(job.book, partial(talk, "writing maps"))
         folder.write_item()
 
@@ -220,7 +224,8 @@ def _trained(folder: RunFolder, train: xr.Dataset, settings: RunSettings, talk: 
     return fitted
 
 
-def _clustered(train: xr.Dataset, settings: RunSettings, clusters: int | None) -> Codebook:
+def clustered(train: xr.Dataset, settings: RunSettings, clusters: int | None) -> Codebook:
+    """Clusters of the training embedding (series, dim), and the class of each."""
     vote = VOTES[settings.vote]
     return fit_codebook(train.embedding.values, train.label.values, clusters=clusters, assign=vote, seed=settings.seed)
 
@@ -229,31 +234,30 @@ def _scores(test: xr.Dataset, book: Codebook) -> Scores:
     return score_embedding(test.embedding.values, test.label.values, book)
 
 
-def _by_clusters(train: xr.Dataset, test: xr.Dataset, settings: RunSettings) -> list[dict[str, float | int]]:
+def by_clusters(train: xr.Dataset, test: xr.Dataset, settings: RunSettings) -> list[dict[str, float | int]]:
     """How the scores move with the number of clusters: 1, 2, 4 and 8 times the classes."""
     classes = len(set(train.label.values.tolist()) - {""})
     rows = []
     for k in (classes * 2**i for i in range(4)):
-        if k <= len(train.x):
-            scores = _scores(test, _clustered(train, settings, k))
+        if k <= len(train.label):
+            scores = _scores(test, clustered(train, settings, k))
             rows.append(
                 {"clusters": k, "overall_accuracy": scores.overall_accuracy, "macro_recall": scores.macro_recall}
             )
     return rows
 
 
-def _described(series: xr.Dataset, split: str, book: Codebook) -> pd.DataFrame:
+def described(series: xr.Dataset, split: str, book: Codebook) -> pd.DataFrame:
     """A row per series: label, prediction, cluster from 1, field, place, split, embedding."""
     cluster = book.cluster(series.embedding.values)
     names = np.array([*book.classes, ""])
-    table = pd.DataFrame({name: series[name].values for name in ("label", "field", "row", "col")})
+    table = pd.DataFrame({name: series[name].values for name in ("label", "field", "row", "col") if name in series})
     table = table.assign(predicted=names[book.assigned[cluster]], cluster=cluster + 1, split=split)
-    for dim, values in enumerate(series.embedding.values.T, start=1):
-        table[f"e{dim}"] = values
-    return table
+    dims = [f"e{i}" for i in range(1, series.sizes["dim"] + 1)]
+    return pd.concat([table, pd.DataFrame(series.embedding.values, columns=dims)], axis=1)
 
 
-def _field_table(fields: Any, cube: xr.DataArray, samples: pd.DataFrame, label: str) -> gpd.GeoDataFrame:
+def field_rows(fields: Any, cube: xr.DataArray, samples: pd.DataFrame, label: str) -> gpd.GeoDataFrame:
     """A row per field, in the CRS of the cube: label, split, number of series sampled."""
     shapes, labels = read_fields(fields, label, Grid.of(cube))
     grouped = samples.groupby("field")
@@ -265,7 +269,8 @@ def _field_table(fields: Any, cube: xr.DataArray, samples: pd.DataFrame, label: 
 
 
 @contextmanager
-def _stage(talk: Talk, name: str) -> Iterator[None]:
+def stage(talk: Talk, name: str) -> Iterator[None]:
+    """Tell of a stage when it begins and when it has ended."""
     talk(name, 0, 1)
     yield
     talk(name, 1, 1)

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from sitscope.autoencoder.network import Settings
 from sitscope.errors import BadInput
@@ -77,18 +86,32 @@ class RunSettings(BaseModel):
     seed: int = Field(0, ge=0, lt=2**32)
     autoencoder: Settings = Settings()
 
+    @field_validator("autoencoder")
+    @classmethod
+    def _with_convolutions(cls, network: Settings) -> Settings:
+        if not network.filters:
+            raise ValueError("a run explains convolutions, and filters has none; give one or more")
+        return network
+
 
 def read_settings(file: Path | None, asked: Mapping[str, Any]) -> RunSettings:
     """Settings from a TOML file, over which what was asked (None: not asked) has the last word.
 
     Raises BadInput for a file that is missing, no TOML, or holds an unknown key or an impossible value.
     """
-    given: dict[str, Any] = {}
-    if file is not None:
-        try:
-            given = tomllib.loads(content(file, MOST_BYTES).decode())
-        except (OSError, ValueError, RecursionError) as error:
-            raise BadInput("settings", f"{file} is no TOML file that can be read ({error}). Correct it.") from error
+    return chosen(from_toml(file) if file is not None else {}, asked, file)
+
+
+def from_toml(file: Path) -> dict[str, Any]:
+    """What a TOML file says. Raises BadInput for one that is missing or no TOML."""
+    try:
+        return tomllib.loads(content(file, MOST_BYTES).decode())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput("settings", f"{file} is no TOML file that can be read ({error}). Correct it.") from error
+
+
+def chosen(given: Mapping[str, Any], asked: Mapping[str, Any], file: Path | None) -> RunSettings:
+    """Settings as a file gave them, over which what was asked (None: not asked) has the last word; or BadInput."""
     nested = given.get("autoencoder", {})
     network = {**nested, **_set(asked.get("autoencoder", {}))} if isinstance(nested, dict) else nested
     try:

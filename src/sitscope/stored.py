@@ -18,10 +18,11 @@ from pyproj import CRS
 
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.classes.codebook import Codebook
+from sitscope.classes.verdicts import ClassVerdict, Diagnosis, Pair
 from sitscope.cube.guarded import open_guarded
 from sitscope.cube.vectors import MOST_PARTS, read_vector
 from sitscope.settings import RunSettings
-from sitscope.untrusted import content, require_memory
+from sitscope.untrusted import content, parsed, require_memory
 
 MOST_ROWS = 1_000_000
 """Of a table of a run: 100,000 fields and 20,000 series are usual."""
@@ -107,6 +108,37 @@ class Fidelity(BaseModel):
         if lacking or len({frozenset(each.by_masking) for each in self.methods.values()}) > 1:
             raise ValueError(f"methods lack {', '.join(sorted(lacking)) or 'maskings that others have'}")
         return self
+
+
+class StoredDiagnosis(BaseModel):
+    """diagnosis.json, as `RunFolder.write_diagnosis` writes it."""
+
+    verdicts: Diagnosis
+
+
+def diagnosis(path: Path, fitted: Fitted, classes: Sequence[str]) -> Diagnosis:
+    """diagnosis.json: verdicts on the dates, bands and classes of a model."""
+    found = parsed(StoredDiagnosis, content(path)).verdicts
+    d, c, t = fitted.settings.dims, len(fitted.bands), len(fitted.dates)
+    told: list[ClassVerdict | Pair] = [*found.classes, *found.pairs]
+    names = {each.name for each in found.classes} | {n for pair in found.pairs for n in (pair.truth, pair.predicted)}
+    bands = [each.difference for each in told]
+    bands += [ends for pair in found.pairs for ends in (pair.low, pair.high, pair.effect) if ends is not None]
+    dims = [looks for each in found.classes for looks in each.importance.values()]
+    curves: list[Sequence[float]] = [each.parts for each in told]
+    curves += [each.transitions for each in found.classes]
+    for pair in found.pairs:
+        curves += [pair.jm, pair.jm_low, pair.jm_high, pair.missed, pair.shared]
+        curves += [*pair.importance.values(), *pair.margin.values()]
+    curves += [row for table in (*bands, *dims) for row in table]
+    if (
+        names - set(classes)
+        or any(found.method not in each.importance for each in told)
+        or any(len(table) != size for tables, size in ((bands, c), (dims, d)) for table in tables)
+        or any(len(curve) != t or not np.isfinite(curve).all() for curve in curves)
+    ):
+        raise ValueError(f"{path.name} is of other classes, bands or dates than the model")
+    return found
 
 
 # ---- tables
@@ -219,6 +251,8 @@ def evaluation(path: Path) -> pd.DataFrame:
 
 def maps(path: Path, fitted: Fitted, book: Codebook) -> xr.Dataset:
     """atlas.zarr, lazy; numbers that stand for nothing, as only a damaged map has them, are nodata."""
+    if not path.is_dir():
+        raise ValueError(f"{path.name} is missing")
     found = open_guarded(path, "run", mask_and_scale=False)
     days = [str(day) for day in fitted.dates.astype("datetime64[D]")]
     d, plane = fitted.settings.dims, ("y", "x")

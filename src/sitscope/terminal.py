@@ -19,6 +19,8 @@ PARTIAL = 4
 """Exit code of what was interrupted and can go on."""
 DIFFERENT = 5
 """Exit code of a run that came out another way when it was repeated."""
+QUOTED = "units|orbit|doubles|mask|dequantise|variable|date|columns"
+"""Options whose values are text."""
 COUNTED = 1000
 """Steps from which on their number in a second is of interest."""
 
@@ -30,6 +32,24 @@ def write_table(evaluation: "pd.DataFrame") -> None:
     console = _console()
     _write(console, "Efficiency: 0 random orders, 1 greedy removal", efficiency_rows(evaluation))
     _write(console, "Other figures, means over the maskings", figure_rows(evaluation))
+
+
+def write_sweep(sweep: "pd.DataFrame") -> None:
+    """What changes with the size of the embedding, and which is recommended: on standard output, for any width."""
+    from sitscope.showing.cure import advice, sweep_rows
+
+    console = _console()
+    _write(console, "What changes with size, means over the seeds ± standard deviation", sweep_rows(sweep))
+    console.print(advice(sweep))
+
+
+def write_comparison(comparison: "pd.DataFrame") -> None:
+    """Each method with its interval, and where the autoencoder stands: on standard output, for any width."""
+    from sitscope.showing.cure import comparison_rows, standing
+
+    console = _console()
+    _write(console, "Means over field-wise splits, with 95 % intervals", comparison_rows(comparison))
+    console.print(standing(comparison))
 
 
 def write_checkup(found: "Checkup") -> None:
@@ -90,13 +110,15 @@ def as_options(message: str) -> str:
 
     >>> as_options("Say which: units='dB' or units='linear', bands=['VV', 'VH'], fill=True.")
     'Say which: --units dB or --units linear, --bands VV,VH, --fill.'
+    >>> as_options("Give scale (scale=1 takes them as they are), or dequantise='alphaearth'.")
+    'Give scale (--scale 1 takes them as they are), or --dequantise alphaearth.'
     >>> as_options("Take them out with border_noise=-35, or mask_values=(3, 8).")
     'Take them out with --border-noise -35, or --mask-values 3,8.'
     """
-    message = re.sub(r"\b(units|orbit|doubles|mask)=('[^']*')", r"--\1 \2", message.replace("fill=True", "--fill"))
+    message = re.sub(rf"\b({QUOTED})=('[^']*')", r"--\1 \2", message.replace("fill=True", "--fill"))
     message = re.sub(r"\bbands=\[(.*?)\]", lambda named: f"--bands '{_bare(named[1])}'", message)
     message = re.sub(r"\bmask_values=\((.*?)\)", lambda named: f"--mask-values {_bare(named[1])}", message)
-    message = re.sub(r"\bborder_noise=", "--border-noise ", message)
+    message = re.sub(r"\b(border_noise|scale)=", lambda named: f"--{named[1].replace('_', '-')} ", message)
     return re.sub(r"(--\w+) '([^' ]+)'", r"\1 \2", message)  # quotes only where the shell needs them
 
 

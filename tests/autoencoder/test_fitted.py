@@ -12,7 +12,7 @@ import xarray as xr
 from sitscope.attribution.gradslam import grad_slam
 from sitscope.autoencoder.fitted import Fitted
 from sitscope.autoencoder.network import Settings
-from sitscope.autoencoder.training import _held_out, fit
+from sitscope.autoencoder.training import fit, held_out
 from sitscope.errors import BadInput
 
 
@@ -138,7 +138,7 @@ def test_contributions_sum_to_the_way_from_the_mean_curve(fitted: Fitted, series
 
 
 def test_the_mean_curve_is_that_of_the_series_it_learned_from(series: xr.Dataset, small: Settings) -> None:
-    learned = ~_held_out(series.field.values, small.validation, seed=0)
+    learned = ~held_out(series.field.values, small.validation, seed=0)
     np.testing.assert_allclose(fit(series, small).curve, series.x.values[learned].mean(0), rtol=1e-5)
 
 

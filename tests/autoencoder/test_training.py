@@ -7,7 +7,7 @@ import xarray as xr
 
 from sitscope.autoencoder import training
 from sitscope.autoencoder.network import Settings
-from sitscope.autoencoder.training import _held_out, fit
+from sitscope.autoencoder.training import fit, held_out
 from sitscope.errors import BadInput
 
 
@@ -47,14 +47,14 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(series: xr.Dataset, s
 
 def test_the_kept_weights_are_those_of_the_best_epoch(series: xr.Dataset, small: Settings) -> None:
     fitted = fit(series, small.model_copy(update={"epochs": 40, "patience": 5, "learning_rate": 0.02}), seed=1)
-    held = _held_out(series.field.values, small.validation, seed=1)
+    held = held_out(series.field.values, small.validation, seed=1)
     x = series.x.values[held]
     z = (fitted.reconstruct(x) - x) / fitted.std[:, None]
     assert (z**2).mean() == pytest.approx(min(fitted.losses["validation"]), rel=1e-4)
 
 
 def test_whole_fields_are_held_out(series: xr.Dataset) -> None:
-    held = _held_out(series.field.values, 0.1, seed=0)
+    held = held_out(series.field.values, 0.1, seed=0)
     assert held.sum() == 20
     for field in range(20):
         assert len(set(held[series.field.values == field].tolist())) == 1

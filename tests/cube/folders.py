@@ -82,10 +82,66 @@ def other_labels(folder: Path, finished: Path) -> list[Any]:
     return with_run("rerun", "--fields", "FOLDER/scene/fields.gpkg")(folder, finished)
 
 
+def mapped(*options: Any) -> Callable[[Path, Path], list[Any]]:
+    """A map of the run's own images, with these options."""
+
+    def make(folder: Path, finished: Path) -> list[Any]:
+        shutil.copytree(finished.parent / "scene", folder / "scene")
+        out = [] if "--out" in options else ["--out", "FOLDER/MAP"]
+        return with_run("map", "--images", "FOLDER/scene", *out, *options)(folder, finished)
+
+    return make
+
+
+MAPPED = [
+    Command("a map by nobody", "workers", ("0 is too small", "more than 0"), mapped("--workers", 0)),
+    Command("a map by fewer than nobody", "workers", ("-2 is too small",), mapped("--workers", -2)),
+    Command("a map without memory", "memory", ("0 is too small", "more than 0"), mapped("--memory", 0)),
+    Command(
+        *("a map in too little memory", "memory", ("0.2 GB", "64 x 64 pixels", "GB or more")),
+        mapped("--memory", 0.2, "--workers", 1),
+    ),
+    Command(
+        *("a scheduler of nonsense", "scheduler", ("'nonsense'", "tcp://127.0.0.1:8786")),
+        mapped("--scheduler", "nonsense"),
+    ),
+    Command(
+        *("a scheduler that does not answer", "scheduler", ("tcp://127.0.0.1:9", "--workers")),
+        mapped("--scheduler", "tcp://127.0.0.1:9"),
+    ),
+    Command(
+        *("workers beside a scheduler", "workers", ("2 workers", "one of the two")),
+        mapped("--workers", 2, "--scheduler", "tcp://127.0.0.1:9"),
+    ),
+    Command(
+        *("a window beside the images", "importance", ("at row 90, column 0", "8 rows and 10 columns", "one within")),
+        mapped("--importance", "90,0,4,4"),
+    ),
+    Command(
+        *("a window of two numbers", "importance", ("'3,4' is no window", "0,0,512,512")), mapped("--importance", "3,4")
+    ),
+    Command("a window of words", "importance", ("'some' is no window", "or all"), mapped("--importance", "some")),
+    Command("a window of nothing", "importance", ("0 x 4 pixels", "one within"), mapped("--importance", "0,0,0,4")),
+    Command(
+        *("a tolerance below nothing", "tolerance", ("-1 days are no tolerance", "Give 0")), mapped("--tolerance", -1)
+    ),
+    Command(
+        *("a map among the maps of the run", "out", ("other things than a map",)), mapped("--out", "FOLDER/RUN/maps")
+    ),
+    Command(
+        *("a map in the model of the run", "out", ("among the files of the run", "RUN/mapped")),
+        mapped("--out", "FOLDER/RUN/model/MAP"),
+    ),
+    Command(
+        *("a map in the place of a file of the run", "out", ("is a file",)), mapped("--out", "FOLDER/RUN/scores.json")
+    ),
+    Command("a map over the run itself", "out", ("other things than a map",), mapped("--out", "FOLDER/RUN")),
+]
+
 LATER = [
     Command(
         *("training that diverges", "settings", ("training diverged", "lower learning_rate")),
-        with_settings(SHALLOW + "learning_rate = 1e30\n"),
+        with_settings(SHALLOW.replace("epochs = 1", "epochs = 40") + "learning_rate = 1000\n"),
     ),
     Command("report of no run", "run", ("no whole run", "finished run"), lambda folder, _: ["report", folder]),
     Command("report of damaged scores", "run", ("no whole run",), with_run("report", damage=cut_short("scores.json"))),
@@ -178,7 +234,7 @@ LATER = [
     Command(
         "rerun of impossible settings",
         "run",
-        ("damaged", "--overwrite"),
+        ("no whole run", "settings.clusters", "greater than 0"),
         with_run("rerun", damage=told(settings={"clusters": -1})),
     ),
     Command(
@@ -196,4 +252,5 @@ LATER = [
         ("--overwrite",),
         after(mark("demo/run/run.json"), lambda f, _: ["demo", "--out", f / "demo"]),
     ),
+    *MAPPED,
 ]

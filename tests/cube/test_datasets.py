@@ -174,6 +174,16 @@ def test_one_netcdf_file_per_date_gives_the_same_cube(plain: xr.DataArray, tmp_p
         open_cube(tmp_path)
 
 
+def test_nodata_is_read_from_whichever_attribute_says_it(plain: xr.DataArray) -> None:
+    for key in ("nodata", "_FillValue", "missing_value"):
+        given = images()
+        given["vv"] = given.vv.copy(data=given.vv.values).assign_attrs({key: np.float32(-999)})
+        given.vv[1, 2, 3] = -999
+        found = open_cube(given).sel(band="VV")
+        assert np.isnan(found[1, 2, 3])
+        assert int(found.isnull().sum()) == 1
+
+
 MISTAKES = {
     "double date": (images(DATES[:2] + DATES[1:]), "images", "band VV have the date 2017-01-09.*Keep one"),
     "uneven rows": (images().isel(y=[0, 1, 3, 4]), "images", "coordinate y is missing or unevenly spaced.*evenly"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from adopted import ADOPTED
 from commands import BEFORE, SHALLOW, Command
 from folders import LATER
 from mistakes import MISTAKES, Mistake, good
@@ -23,7 +24,7 @@ from sitscope.settings import RunSettings
 from sitscope.terminal import as_options
 
 OPENING = {"units", "bands", "start", "end", "orbit"}
-ROWS: list[Mistake | Command] = [*MISTAKES, *BEFORE, *LATER]
+ROWS: list[Mistake | Command] = [*MISTAKES, *BEFORE, *LATER, *ADOPTED]
 
 
 def _whole_way(images: Any, fields: Path, options: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Which network turns a season into a few numbers, and back?"""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -35,8 +36,9 @@ class Settings(BaseModel):
 
     dims: Width = 2
     """Dimensions of the embedding."""
-    filters: tuple[Width, ...] = Field((64, 128, 256), min_length=1, max_length=64)
-    """Feature maps of each convolution; their number is the depth."""
+    filters: tuple[Width, ...] = Field((64, 128, 256), max_length=64)
+    """Feature maps of each convolution; their number is the depth. Without any (see `dense`) the network is fully
+    connected, which has no layer for Grad-SLAM."""
     kernels: tuple[Span, ...] = (7, 5, 3)
     """Dates that each convolution sees at once."""
     strides: tuple[Span, ...] = (1, 1, 1)
@@ -71,6 +73,14 @@ class Settings(BaseModel):
             raise ValueError(f"kernels {self.kernels} must be odd with padding 'same'; choose odd ones, or 'valid'")
         return self
 
+    def dense(self) -> "Settings":
+        """The same without convolutions: the fully connected autoencoder that the convolutional one is compared with.
+
+        >>> Settings(dims=3).dense().filters, Settings(dims=3).dense().hidden
+        ((), (128, 64))
+        """
+        return self.model_copy(update=dict.fromkeys(("filters", "kernels", "strides", "pooling"), ()))
+
 
 class Autoencoder(nn.Module):
     """Encoder of convolutions and dense layers, decoder of dense layers. In and out: scaled series (n, c, t)."""
@@ -78,22 +88,13 @@ class Autoencoder(nn.Module):
     def __init__(self, bands: int, dates: int, settings: Settings) -> None:
         super().__init__()
         cells = cells_left(dates, settings)
-        _refuse_huge(bands, dates, settings)
+        refuse_huge(((bands, dates),), settings)
         act = ACTIVATIONS[settings.activation]
-        blocks: OrderedDict[str, nn.Module] = OrderedDict()
-        channels = (bands, *settings.filters)
-        for i, (before, after) in enumerate(pairwise(channels)):
-            k = settings.kernels[i]
-            pad = k // 2 if settings.padding == "same" else 0
-            blocks[f"conv{i + 1}"] = nn.Conv1d(before, after, k, stride=settings.strides[i], padding=pad)
-            if settings.pooling[i] > 1:
-                blocks[f"pool{i + 1}"] = nn.MaxPool1d(settings.pooling[i])
-            blocks[f"activation{i + 1}"] = act()
-        blocks["flatten"] = nn.Flatten()
-        widths = (channels[-1] * cells, *settings.hidden, settings.dims)
-        self.encoder = nn.Sequential(blocks | _dense(widths, act))
+        blocks = convolutions(bands, settings)
+        widths = (settings.filters[-1] * cells, *settings.hidden, settings.dims)
+        self.encoder = nn.Sequential(blocks | dense(widths, act))
         self.decoder = nn.Sequential(
-            _dense((*widths[:0:-1], bands * dates), act) | {"series": nn.Unflatten(1, (bands, dates))}
+            dense((*widths[:0:-1], bands * dates), act) | {"series": nn.Unflatten(1, (bands, dates))}
         )
 
     def forward(self, x: Float[Tensor, "n c t"]) -> Float[Tensor, "n c t"]:
@@ -101,7 +102,22 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-def _dense(widths: tuple[int, ...], act: type[nn.Module]) -> "OrderedDict[str, nn.Module]":
+def convolutions(bands: int, settings: Settings) -> "OrderedDict[str, nn.Module]":
+    """The blocks of the encoder, and the flattening of what they give."""
+    blocks: OrderedDict[str, nn.Module] = OrderedDict()
+    for i, (before, after) in enumerate(pairwise((bands, *settings.filters))):
+        k = settings.kernels[i]
+        pad = k // 2 if settings.padding == "same" else 0
+        blocks[f"conv{i + 1}"] = nn.Conv1d(before, after, k, stride=settings.strides[i], padding=pad)
+        if settings.pooling[i] > 1:
+            blocks[f"pool{i + 1}"] = nn.MaxPool1d(settings.pooling[i])
+        blocks[f"activation{i + 1}"] = ACTIVATIONS[settings.activation]()
+    blocks["flatten"] = nn.Flatten()
+    return blocks
+
+
+def dense(widths: tuple[int, ...], act: type[nn.Module]) -> "OrderedDict[str, nn.Module]":
+    """Dense layers of these widths, with activations between them."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for i, (before, after) in enumerate(pairwise(widths)):
         if i:
@@ -136,16 +152,25 @@ def weights_in(bands: int, dates: int, settings: Settings) -> int:
     >>> weights_in(2, 61, Settings()) == parameters(Autoencoder(2, 61, Settings()))
     True
     """
-    channels = (bands, *settings.filters)
-    convolutions = sum(b * a * k + a for (b, a), k in zip(pairwise(channels), settings.kernels, strict=True))
-    widths = (channels[-1] * cells_left(dates, settings), *settings.hidden, settings.dims)
-    back = (*widths[:0:-1], bands * dates)
-    return convolutions + sum(b * a + a for layers in (widths, back) for b, a in pairwise(layers))
+    return weights_of(((bands, dates),), settings)
 
 
-def _refuse_huge(bands: int, dates: int, settings: Settings) -> None:
-    count = weights_in(bands, dates, settings)
+def weights_of(shapes: Sequence[tuple[int, int]], settings: Settings) -> int:
+    """The same for several branches, each of so many bands and dates, whose cells the dense layers see together."""
+    channels = [(bands, *settings.filters) for bands, _ in shapes]
+    kernels = settings.kernels
+    blocks = sum(b * a * k + a for each in channels for (b, a), k in zip(pairwise(each), kernels, strict=True))
+    cells = sum(cells_left(dates, settings) for _, dates in shapes)
+    widths = (settings.filters[-1] * cells, *settings.hidden, settings.dims)
+    back = (*widths[:0:-1], sum(bands * dates for bands, dates in shapes))
+    return blocks + sum(b * a + a for layers in (widths, back) for b, a in pairwise(layers))
+
+
+def refuse_huge(shapes: Sequence[tuple[int, int]], settings: Settings) -> None:
+    """Raise BadInput for a network of more weights than anybody trains here."""
+    count = weights_of(shapes, settings)
     if count > MOST_WEIGHTS:
+        dates = ", ".join(str(dates) for _, dates in shapes)
         raise BadInput(
             "settings",
             f"this network would have {count:,} weights for {dates} dates, and {MOST_WEIGHTS:,} are the most. Ask for "

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -31,6 +32,9 @@ STEPS, LEAST_BATCH = 30, 8
 Progress = Callable[[int, int, float, float], None]
 """Called after each epoch with: epoch from 1, most epochs, training loss, validation loss."""
 
+Loss = Callable[..., Tensor]
+"""(output, wanted, reduction="mean" or "sum") -> a number: one of `torch.nn.functional`."""
+
 
 def fit(
     series: Series,
@@ -54,15 +58,15 @@ def fit(
     ('VV', 'VH')
     """
     settings = settings or Settings()
-    x = _values(series)
-    groups = np.asarray(series.field) if hasattr(series, "field") else np.full(len(x), -1)
-    held = _held_out(groups, settings.validation, seed)
+    x = values_of(series)
+    held = held_out(fields_of(series), settings.validation, seed)
     mean, std = scaling(x[~held], tuple(map(str, np.asarray(series.band))))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Autoencoder(x.shape[1], x.shape[2], settings).to(device)
         z = scaled(as_tensor(x, torch.device(device)), *(as_tensor(v, torch.device(device)) for v in (mean, std)))
-        losses, best = _learn(network, z[torch.as_tensor(~held)], z[torch.as_tensor(held)], settings, progress)
+        train, rest = z[torch.as_tensor(~held)], z[torch.as_tensor(held)]
+        losses, best = learn(network, (train, train), (rest, rest), settings, nn.functional.mse_loss, progress)
     return Fitted(
         network=network.eval().requires_grad_(False),
         settings=settings,
@@ -78,24 +82,29 @@ def fit(
     )
 
 
-def _learn(
+def learn(
     network: nn.Module,
-    train: Float[Tensor, "n c t"],
-    held: Float[Tensor, "m c t"],
+    train: tuple[Float[Tensor, "n c t"], Shaped[Tensor, "n ..."]],
+    held: tuple[Float[Tensor, "m c t"], Shaped[Tensor, "m ..."]],
     settings: Settings,
-    progress: Progress | None,
+    loss: Loss,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, list[float]], int]:
-    """Losses per epoch and the best epoch (from 1), whose weights the network is left with."""
+    """Losses per epoch and the best epoch (from 1) on what is held, whose weights the network is left with.
+
+    train, held: scaled series, and what the network shall make of each: the series itself, or its class.
+    Raises BadInput where the loss is not finite.
+    """
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimiser, settings.epochs, eta_min=settings.learning_rate / 100
     )
     losses: dict[str, list[float]] = {"train": [], "validation": []}
     best, weights = 0, copy.deepcopy(network.state_dict())
-    batch = min(settings.batch, max(LEAST_BATCH, len(train) // STEPS))
+    batch = min(settings.batch, max(LEAST_BATCH, len(train[0]) // STEPS))
     for epoch in range(1, settings.epochs + 1):
-        losses["train"].append(_one_epoch(network.train(), train, batch, optimiser))
-        losses["validation"].append(_error(network.eval(), held))
+        losses["train"].append(one_epoch(network.train(), *train, batch, optimiser, loss))
+        losses["validation"].append(_error(network.eval(), *held, partial(loss, reduction="sum")))
         falling.step()
         if progress:
             progress(epoch, settings.epochs, losses["train"][-1], losses["validation"][-1])
@@ -109,28 +118,37 @@ def _learn(
     return losses, best
 
 
-def _one_epoch(network: nn.Module, z: Float[Tensor, "n c t"], batch: int, optimiser: torch.optim.Optimizer) -> float:
+def one_epoch(
+    network: nn.Module,
+    z: Float[Tensor, "n c t"],
+    wanted: Shaped[Tensor, "n ..."],
+    batch: int,
+    optimiser: torch.optim.Optimizer,
+    loss: Loss,
+) -> float:
+    """Every series once, in random order; the mean loss along the way."""
     total = torch.zeros((), dtype=torch.float64, device=z.device)
     for part in _batches(torch.randperm(len(z)).to(z.device), batch):
         optimiser.zero_grad(set_to_none=True)
-        loss = nn.functional.mse_loss(network(z[part]), z[part])
-        loss.backward()  # type: ignore[no-untyped-call]
+        missed = loss(network(z[part]), wanted[part])
+        missed.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        total += loss.detach() * len(part)
+        total += missed.detach() * len(part)
     return float(total / len(z))
 
 
 @torch.no_grad()
-def _error(network: nn.Module, z: Float[Tensor, "n c t"]) -> float:
-    total = sum(float(nn.functional.mse_loss(network(p), p, reduction="sum")) for p in _batches(z, 1024))
-    return total / z.numel()
+def _error(network: nn.Module, z: Float[Tensor, "n c t"], wanted: Shaped[Tensor, "n ..."], summed: Loss) -> float:
+    pairs = zip(_batches(z, 1024), _batches(wanted, 1024), strict=True)
+    return sum(float(summed(network(p), w)) for p, w in pairs) / wanted.numel()
 
 
 def _batches(values: Shaped[Tensor, "n ..."], size: int) -> Iterator[Tensor]:
     return (values[i : i + size] for i in range(0, len(values), size))
 
 
-def _values(series: Series) -> Float32[np.ndarray, "n c t"]:
+def values_of(series: Series) -> Float32[np.ndarray, "n c t"]:
+    """The series as they are trained on. Raises BadInput for fewer than two and for missing values."""
     x = np.asarray(series.x, dtype=np.float32)
     if len(x) < 2:
         raise BadInput("fields", f"{len(x)} series are too few to train on; at least 2 are needed. Add fields.")
@@ -144,7 +162,12 @@ def _values(series: Series) -> Float32[np.ndarray, "n c t"]:
     return x
 
 
-def _held_out(field: Shaped[np.ndarray, " n"], share: float, seed: int) -> Bool[np.ndarray, " n"]:
+def fields_of(series: Series) -> Shaped[np.ndarray, " n"]:
+    """The field of each series; -1 where none is known."""
+    return np.asarray(series.field) if hasattr(series, "field") else np.full(len(series.x), -1)
+
+
+def held_out(field: Shaped[np.ndarray, " n"], share: float, seed: int) -> Bool[np.ndarray, " n"]:
     """Which series only validate: whole fields, and pixels of no field (-1) one by one."""
     rng = np.random.default_rng(seed)
     alone = field < 0

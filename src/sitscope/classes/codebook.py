@@ -22,6 +22,9 @@ CHUNK = 1 << 13
 STARTS = 20_000
 """Of a subsample, those on which the ten starts of k-means are tried; from the best, the whole subsample goes on."""
 
+NUMBERS = 2_000_000
+"""Numbers of the subsample, from 20 dimensions on: k-means takes as long as there are numbers and clusters."""
+
 Assign = Callable[[Int[np.ndarray, "k m"]], Int[np.ndarray, " k"]]
 """From votes (clusters, classes) to the class of each cluster; -1 for none."""
 
@@ -142,6 +145,8 @@ def fit_codebook(
 ) -> Codebook:
     """k-means on a subsample of the embeddings, all assigned, then a vote of the labelled ones in each cluster.
 
+    The subsample is smaller for more than 20 dimensions, NUMBERS // d, and never below STARTS.
+
     embedding (n, d); label (n,) names, "" for unlabelled series, which shape clusters but do not vote. `clusters` is
     the number of classes unless given. Raises BadInput for fewer than two classes and for more clusters than series.
 
@@ -156,6 +161,7 @@ def fit_codebook(
         raise BadInput("label", f"clusters cannot vote for one class only ({', '.join(classes) or 'none'}). Label two.")
     clusters = len(classes) if clusters is None else clusters
     require_clusters(clusters, len(embedding))
+    subsample = min(subsample, max(STARTS, NUMBERS // embedding.shape[1]))
     rng = np.random.default_rng(seed)
     some = embedding if len(embedding) <= subsample else embedding[rng.choice(len(embedding), subsample, replace=False)]
     some = np.asarray(some, np.float32)

@@ -65,14 +65,14 @@ def open_object(images: xr.DataArray | xr.Dataset, bands: Sequence[str] | None) 
     """One (time, y, x) array per band from any of the usual arrangements; nothing is computed."""
     dataset = _one_dataset(images, bands)
     dataset = dataset.rename(_axes(dataset))
-    crs, dataset = _crs(dataset), _centred(dataset)
+    crs, dataset = crs_of(dataset), centred(dataset)
     found: dict[str, xr.DataArray] = {}
     for name, array in dataset.data_vars.items():
         for band, part in _parts(str(name), array):
             if band in found:
                 remedy = f"Give one of them, as in images[['{name}']]."
                 raise BadInput("bands", f"two variables hold band {band}, the second is {name}. {remedy}")
-            found[band] = _in_time(_on_grid(_described(part, dataset.attrs, str(name)), crs), band)
+            found[band] = _in_time(on_grid(_described(part, dataset.attrs, str(name)), crs), band)
     if not found:
         shapes = few((f"{name} ({', '.join(map(str, array.dims))})" for name, array in dataset.data_vars.items()), 6)
         raise BadInput("images", f"no variable has dates, rows and columns: {shapes}. Name the axes time, y and x.")
@@ -106,7 +106,7 @@ def _axes(dataset: xr.Dataset) -> Mapping[Any, str]:
     return renamed
 
 
-def _crs(dataset: xr.Dataset) -> CRS:
+def crs_of(dataset: xr.Dataset) -> CRS:
     """From CF's grid mapping, or from the attributes and coordinates that stackstac, cubo and others leave."""
     first = next(iter(dataset.data_vars.values()), dataset)
     for source in (first, dataset):
@@ -139,10 +139,10 @@ def _parsed_crs(text: str) -> CRS | None:
         return None
 
 
-def _centred(dataset: xr.Dataset) -> xr.Dataset:
+def centred(dataset: xr.Dataset) -> xr.Dataset:
     """The same with coordinates at the centres of pixels: stackstac gives their upper left corners by default."""
     said = [array.attrs["transform"] for array in dataset.data_vars.values() if "transform" in array.attrs]
-    numbers = [_number(each) for each in said[0][:6]] if said and isinstance(said[0], list | tuple | np.ndarray) else []
+    numbers = [number(each) for each in said[0][:6]] if said and isinstance(said[0], list | tuple | np.ndarray) else []
     if len(numbers) < 6 or any(each is None or not np.isfinite(each) for each in numbers):
         return dataset
     right, _, west, _, down, north = (each or 0.0 for each in numbers)
@@ -184,14 +184,16 @@ def _described(part: xr.DataArray, attrs: Mapping[str, Any], name: str) -> xr.Da
     said = [each for each in (part.attrs.get("units"), attrs.get("units")) if isinstance(each, str) and each]
     units = [*said, names.suffix_units(label)][0]
     orbits = _orbits(part, {**attrs, **part.attrs})
-    nodata = next((number for key in NODATA_KEYS if (number := _number(part.attrs.get(key))) is not None), None)
+    nodata = next((found for key in NODATA_KEYS if (found := number(part.attrs.get(key))) is not None), None)
     part = part.drop_vars([key for key in part.coords if key not in ("time", "y", "x")]).assign_coords(orbits)
     part.attrs = {"units": [units]} | ({} if nodata is None else {"nodata": nodata})
     return part.transpose("time", "y", "x")
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
     """One number; None for anything else that may stand in an attribute."""
+    if value is None:  # which numpy takes for NaN
+        return None
     try:
         return float(np.asarray(value, dtype="float64").item())
     except (TypeError, ValueError, OverflowError):
@@ -210,7 +212,7 @@ def _orbits(part: xr.DataArray, attrs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _on_grid(part: xr.DataArray, crs: CRS) -> xr.DataArray:
+def on_grid(part: xr.DataArray, crs: CRS) -> xr.DataArray:
     """Rows from the north, columns from the west, coordinates at the centres of pixels, evenly spaced."""
     for axis in ("y", "x"):
         there = axis in part.coords and part[axis].dims == (axis,) and part[axis].dtype.kind in "fiu"

@@ -1,5 +1,7 @@
 """What stands where a value is missing in time?"""
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -16,19 +18,21 @@ def fill_cube(cube: xr.DataArray) -> xr.DataArray:
     >>> fill_cube(cube)[:, 0, 0, 0].values.tolist()
     [1.0, 2.0, 3.0]
     """
-    times = cube.time.values
-
-    def block(values: Float[np.ndarray, "h w c t"]) -> Float[np.ndarray, "h w c t"]:
-        x = values.reshape(-1, *values.shape[2:])
-        enough = ((~np.isnan(x)).sum(axis=2) >= 2).all(axis=1)
-        return np.where(enough[:, None, None], filled_in_time(x, times), np.float32(np.nan)).reshape(values.shape)
-
     axes = [["band", "time"]]
+    # a part of a function and not one of its own: workers in other processes must find it by name
+    block = partial(_filled_block, times=cube.time.values)
     whole = cube.chunk({"time": -1, "band": -1}) if cube.chunks else cube
     filled = xr.apply_ufunc(
         block, whole, input_core_dims=axes, output_core_dims=axes, dask="parallelized", output_dtypes=[np.float32]
     )
     return filled.transpose(*cube.dims).assign_attrs(cube.attrs)
+
+
+def _filled_block(values: Float[np.ndarray, "h w c t"], times: np.ndarray) -> Float[np.ndarray, "h w c t"]:
+    """One block, whatever its rows and columns."""
+    x = values.reshape(-1, *values.shape[2:])
+    enough = ((~np.isnan(x)).sum(axis=2) >= 2).all(axis=1)
+    return np.where(enough[:, None, None], filled_in_time(x, times), np.float32(np.nan)).reshape(values.shape)
 
 
 def filled_in_time(x: Float[np.ndarray, "n c t"], times: np.ndarray) -> Float[np.ndarray, "n c t"]:

@@ -1,6 +1,7 @@
 """Which series belong to which crop?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -61,9 +62,33 @@ def sample(
     >>> dict(series.x.sizes), series.label.values.tolist()
     ({'series': 6, 'band': 1, 'time': 2}, ['Wheat', 'Maize', 'Maize', 'Wheat', 'Maize', 'Maize'])
     """
+    grid = Grid.of(cube)
+    options: dict[str, Any] = {"buffer": buffer, "min_pixels": min_pixels, "max_pixels": max_pixels}
+    options["unlabelled"] = unlabelled
+    pixels, owner, labels, left_out = pixels_in_fields(grid, fields, label=label, seed=seed, **options)
+    series = without_gaps(_series(cube, pixels, owner, labels), fill)
+    left = np.unique(series.field.values[series.label.values != ""])
+    refuse_one_class([labels[i] for i in left], label, "have a series without gaps")
+    return series.assign_attrs(fields_left_out=left_out)
+
+
+def pixels_in_fields(
+    grid: Grid,
+    fields: Fields,
+    *,
+    label: str,
+    buffer: float | int,
+    min_pixels: int,
+    max_pixels: int | None,
+    unlabelled: int,
+    seed: int,
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, "y x"], list[str], int]:
+    """The pixels that `sample` takes: flat positions in order, the field of every pixel (-1 = none), the label of every
+    field, and how many fields are left out. The same draws for the same grid, whatever lies on it.
+    """
     most = 1 if max_pixels is None else max_pixels
     refuse_below(buffer=(buffer, 0), min_pixels=(min_pixels, 1), max_pixels=(most, 1), unlabelled=(unlabelled, 0))
-    grid, rng = Grid.of(cube), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     shapes, labels = read_fields(fields, label, grid)
     owner = field_of_pixels(shrunk(shapes, buffer), grid)
     kept = kept_fields(owner, len(labels), min_pixels, buffer)
@@ -71,10 +96,7 @@ def sample(
     if unlabelled:
         outside = field_of_pixels(shapes, grid) if buffer else owner  # a margin is not outside
         pixels = np.append(pixels, _unlabelled(outside, owner, labels, unlabelled, rng))
-    series = without_gaps(_series(cube, np.sort(pixels), owner, labels), fill)
-    left = np.unique(series.field.values[series.label.values != ""])
-    refuse_one_class([labels[i] for i in left], label, "have a series without gaps")
-    return series.assign_attrs(fields_left_out=int((~kept).sum()))
+    return np.sort(pixels), owner, labels, int((~kept).sum())
 
 
 def refuse_below(**numbers: tuple[float | int, int]) -> None:
@@ -140,18 +162,31 @@ def _series(
     cube: xr.DataArray, pixels: Int[np.ndarray, " n"], owner: Int[np.ndarray, "y x"], labels: list[str]
 ) -> xr.Dataset:
     """The values at these flat positions, in one pass over the blocks that hold any."""
-    field, (rows, columns) = owner.ravel()[pixels], np.divmod(pixels, owner.shape[1])
+    x = at_pixels(cube, pixels, owner.shape[1]).transpose("series", "band", "time")
+    by_pixel = described(pixels, owner, labels)
+    overlap = "the first field of the file holds a pixel that lies in several"
+    series = xr.Dataset({"x": x.astype("float32").compute(), **by_pixel})
+    return series.assign_attrs(units=cube.attrs.get("units", ""), overlap=overlap)
+
+
+def at_pixels(cube: xr.DataArray, pixels: Int[np.ndarray, " n"], width: int) -> xr.DataArray:
+    """The values at these flat positions along an axis series, lazy where the cube is."""
+    rows, columns = np.divmod(pixels, width)
     at = {"y": xr.DataArray(rows, dims="series"), "x": xr.DataArray(columns, dims="series")}
-    x = cube.isel(at).transpose("series", "band", "time").drop_vars(["y", "x", "spatial_ref"], errors="ignore")
-    by_pixel = {
+    return cube.isel(at).drop_vars(["y", "x", "spatial_ref"], errors="ignore")
+
+
+def described(
+    pixels: Int[np.ndarray, " n"], owner: Int[np.ndarray, "y x"], labels: list[str]
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Label, field and place of the series at these flat positions."""
+    field, (rows, columns) = owner.ravel()[pixels], np.divmod(pixels, owner.shape[1])
+    return {
         "label": ("series", np.array([*labels, ""])[field]),
         "field": ("series", field.astype("int64")),
         "row": ("series", rows.astype("int64")),
         "col": ("series", columns.astype("int64")),
     }
-    overlap = "the first field of the file holds a pixel that lies in several"
-    series = xr.Dataset({"x": x.astype("float32").compute(), **by_pixel})
-    return series.assign_attrs(units=cube.attrs.get("units", ""), overlap=overlap)
 
 
 def without_gaps(series: xr.Dataset, fill: bool) -> xr.Dataset:

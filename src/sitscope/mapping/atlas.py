@@ -85,12 +85,8 @@ def _codes(values: xr.DataArray) -> xr.DataArray:
 def described(maps: xr.Dataset, fitted: Fitted, book: Codebook) -> xr.Dataset:
     """The same with CF's names, flags and units."""
     days = [str(d) for d in fitted.dates.astype("datetime64[D]")]
-    clusters = [f"cluster {i + 1}" for i in range(len(book.centres))]
-    confidence = "1 - distance to the centre of the cluster / to the second-nearest"
+    maps = classes_described(maps, book)
     maps["embedding"].attrs = {"long_name": "embedding", "units": "1"}
-    maps["cluster"].attrs = {"long_name": "cluster of the embedding", **_flags(clusters)}
-    maps["class"].attrs = {"long_name": "class that the cluster stands for", **_flags(list(book.classes))}
-    maps["confidence"].attrs = {"long_name": "confidence in the cluster", "units": "1", "comment": confidence}
     maps["peak_date"].attrs = {"long_name": "acquisition of the largest importance", "dates": days, **_flags(days)}
     maps["peak_importance"].attrs = {"long_name": "importance at the peak date", "units": "1"}
     if "anomaly" in maps:
@@ -98,6 +94,16 @@ def described(maps: xr.Dataset, fitted: Fitted, book: Codebook) -> xr.Dataset:
         maps["anomaly"].attrs = {"long_name": what, "units": fitted.units}
         what = "acquisition of the largest error"
         maps["anomaly_date"].attrs = {"long_name": what, "dates": days, **_flags(days)}
+    return maps
+
+
+def classes_described(maps: xr.Dataset, book: Codebook) -> xr.Dataset:
+    """What is said of cluster, class and confidence, whoever made the embedding."""
+    clusters = [f"cluster {i + 1}" for i in range(len(book.centres))]
+    confidence = "1 - distance to the centre of the cluster / to the second-nearest"
+    maps["cluster"].attrs = {"long_name": "cluster of the embedding", **_flags(clusters)}
+    maps["class"].attrs = {"long_name": "class that the cluster stands for", **_flags(list(book.classes))}
+    maps["confidence"].attrs = {"long_name": "confidence in the cluster", "units": "1", "comment": confidence}
     return maps
 
 

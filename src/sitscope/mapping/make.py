@@ -115,15 +115,15 @@ def _prepare(job: Job, cube: xr.DataArray, shapes: gpd.GeoSeries | None) -> None
     maps = maps.assign(
         {name: xr.DataArray(maps.confidence.data, grid, ("y", "x"), attrs=a.attrs) for name, a in first.items()}
     )
-    _template(maps, job.folder / "atlas.zarr", side)
+    template(maps, job.folder / "atlas.zarr", side)
     if job.window is not None:
         packing = {"dtype": "int8", "scale_factor": job.step, "add_offset": 0.0, "_FillValue": np.int8(MISSING)}
-        _template(_importance(job, cube, side), job.folder / "importance.zarr", side, packing)
+        template(_importance(job, cube, side), job.folder / "importance.zarr", side, packing)
     if shapes is not None:
         _draw(shapes, cube, job.folder / ledger.OWNER, side)
 
 
-def _template(dataset: xr.Dataset, path: Path, side: int, packing: Mapping[str, Any] | None = None) -> None:
+def template(dataset: xr.Dataset, path: Path, side: int, packing: Mapping[str, Any] | None = None) -> None:
     """A store with all but the values; chunks of one dimension of the embedding, so that a map is read alone."""
     ready = for_zarr(dataset)
     for name in ready.data_vars:

@@ -71,7 +71,7 @@ def field_table(fields: gpd.GeoDataFrame, made: Made, job: Job) -> gpd.GeoDataFr
     pixels = np.zeros(n, np.int64)
     pixels[made.fields.ids] = made.fields.count
     share = mean[:, d * t + d + 1 :]  # no class first
-    columns: dict[str, Any] = {"pixels": pixels, **_winners(share[:, 1:], classes, pixels > 0)}
+    columns: dict[str, Any] = {"pixels": pixels, **winners(share[:, 1:], classes, pixels > 0)}
     columns |= {f"e{i + 1}": mean[:, d * t + i] for i in range(d)}
     columns["confidence"] = mean[:, d * t + d]
     columns |= {f"share {name}": share[:, i + 1] for i, name in enumerate(classes)}
@@ -87,7 +87,7 @@ def field_table(fields: gpd.GeoDataFrame, made: Made, job: Job) -> gpd.GeoDataFr
     return table.rename_geometry("geometry") if table.geometry.name != "geometry" else table
 
 
-def _winners(share: Float[np.ndarray, "n m"], classes: Sequence[str], known: np.ndarray) -> dict[str, Any]:
+def winners(share: Float[np.ndarray, "n m"], classes: Sequence[str], known: np.ndarray) -> dict[str, Any]:
     best = np.nan_to_num(share).argmax(axis=1)
     won = np.take_along_axis(share, best[:, None], axis=1)[:, 0]
     names = np.array([*classes, ""], dtype=object)

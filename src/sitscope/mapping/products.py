@@ -18,14 +18,15 @@ PARTS = 100
 
 
 def write_maps(maps: xr.Dataset, folder: str | Path, book: Codebook, progress: Progress | None = None) -> None:
-    """Write class, cluster, embedding, confidence, of each dimension peak date and peak importance, and anomalies.
+    """Write class, cluster, embedding, confidence, and of each dimension peak date and peak importance, into a folder;
+    and anomalies; of an embedding that somebody else computed its components in place of embedding and dates.
 
     Memory: windows of 64 MB of one map at a time, so that an atlas opened from Zarr may be of any size. Peak importance
     is blue below zero and red above it, confidence runs from 0 to 1, the other numbers from their 2nd to their 98th
     percentile. The files are the same to the last byte however the maps are cut into chunks.
 
     Args:
-        maps: as `atlas` makes them, lazy or not; confidence may be missing, and so may anomalies.
+        maps: as `atlas` or `sitscope.mapping.placing` makes them, lazy or not; confidence and anomalies may be missing.
         folder: where the GeoTIFFs go, with a QGIS style (.qml) beside each; maps of these names are replaced.
         book: names the classes, and the class of each cluster.
         progress: called with (steps done, steps), a hundred for each map.
@@ -49,9 +50,13 @@ def _writers(maps: xr.Dataset, folder: Path, book: Codebook) -> Iterable[Callabl
     clusters = [_cluster_name(i, book) for i in range(len(book.centres))]
     legend = _legend(clusters, cluster_colours(len(clusters)))
     yield partial(write_map, maps["cluster"], folder / "cluster.tif", **legend)
-    yield partial(write_map, maps["embedding"], folder / "embedding.tif")
+    for name in ("embedding", "components"):
+        if name in maps:
+            yield partial(write_map, maps[name], folder / f"{name}.tif")
     if "confidence" in maps:
         yield partial(write_map, maps["confidence"], folder / "confidence.tif", stretch=shares)
+    if "peak_date" not in maps:  # of an embedding whose dates nobody knows
+        return
     days = maps["peak_date"].attrs["dates"]
     diverging = [to_hex(colour) for colour in importance_colours(np.linspace(0, 1, 9))]
     for dim in maps.dim.values.tolist():

@@ -47,6 +47,10 @@ class Job:
     anomaly: bool = False
     """Map what the model cannot reconstruct, too."""
 
+    def __call__(self, block: Block) -> Block:
+        """Do a block, wherever this is."""
+        return map_block(block, self)
+
 
 def map_block(block: Block, job: Job) -> Block:
     """Make the maps of one block; when the mark is there, so are they. The same again gives the same bytes."""

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from sitscope.classes.components import principal_components
 from sitscope.showing.axes import class_legend
 from sitscope.showing.colours import INK, PAPER, class_colours, cluster_colours
 from sitscope.showing.style import BODY, SMALL, WIDTH_IN, styled
@@ -70,14 +71,11 @@ def _plane(
     """Both in the plane shown, and the names of its axes."""
     if points.shape[1] == 2:
         return points, centres, ("Embedding dimension 1 (no unit)", "Embedding dimension 2 (no unit)")
-    mean = points.mean(axis=0) if len(points) else np.zeros(points.shape[1])
-    _, size, components = np.linalg.svd(points - mean, full_matrices=True)
-    share = size**2 / max(float((size**2).sum()), 1e-12)
-    share = np.pad(share, (0, 2))
-    plane = components[:2].T
-    plane = plane * np.sign(plane[np.abs(plane).argmax(axis=0), [0, 1]])  # an SVD's signs are arbitrary
-    one, two = (f"Principal component {i + 1} of the embedding ({100 * share[i]:.0f} % of variance)" for i in (0, 1))
-    return (points - mean) @ plane, (centres - mean) @ plane, (one, two)
+    found = principal_components(points)
+    one, two = (
+        f"Principal component {i + 1} of the embedding ({100 * found.share[i]:.0f} % of variance)" for i in (0, 1)
+    )
+    return found(points), found(centres), (one, two)
 
 
 def _cloud(axes: Axes, points: Float[np.ndarray, "n 2"], colours: list[str], names: tuple[str, str]) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sitscope.classes.verdicts import Diagnosis
+
 
 @runtime_checkable
 class Scores(Protocol):
@@ -51,7 +53,7 @@ class Findings:
     settings: Mapping[str, Any]
     """run.json: settings, seed, versions; nested mappings are shown as rows `outer.inner`."""
     dates: np.ndarray
-    """(t,) datetime64, the acquisitions."""
+    """(t,) datetime64, the acquisitions; none where somebody else computed the embedding, and its dates are unknown."""
     bands: tuple[str, ...]
     """(c,) names of the bands, as in the columns of `profiles`."""
     units: str
@@ -90,8 +92,21 @@ class Findings:
     """How far importance can be trusted: what `sitscope.trust.quick` measured."""
     evaluation: pd.DataFrame | None = None
     """Figures of every method: method, metric, baseline, value, low, high; None until somebody asks."""
+    comparison: pd.DataFrame | None = None
+    """Scores of other methods on the same splits: what `sitscope.baselines.compare` found."""
+    sweep: pd.DataFrame | None = None
+    """Scores and more of embeddings of other sizes: what `sitscope.sweeping.sweep` found."""
+    sweep_dates: pd.DataFrame | None = None
+    """The dates that its smallest embeddings missed, and which sizes look at them."""
+    origin: Mapping[str, str] | None = None
+    """Of an embedding that somebody else computed: `name`, and `coding`, what its stored numbers stand for."""
+    apart: Sequence[Any] | None = None
+    """`sitscope.showing.apart.Apart`, where images were given beside such an embedding: how far these hold apart the
+    classes that it confuses."""
     by_clusters: Sequence[Mapping[str, float | int]] = ()
     """The scores with other numbers of clusters: clusters, overall_accuracy, macro_recall."""
+    diagnosis: Diagnosis | None = None
+    """Why the classes are confused; None for a run of an older sitscope."""
 
     @property
     def dims(self) -> int:

@@ -7,8 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from sitscope.showing.apart import apart_figure
+from sitscope.showing.apart import caption as apart_caption
 from sitscope.showing.clusters import cluster_figure
+from sitscope.showing.comparison import comparison_figure
 from sitscope.showing.confusion import PRINTED, confusion_figure
+from sitscope.showing.cure import advice, standing
 from sitscope.showing.display import BY_CLASS, SIGNED
 from sitscope.showing.embedding import embedding_figure
 from sitscope.showing.fidelity import fidelity_figure
@@ -16,10 +20,13 @@ from sitscope.showing.findings import Findings
 from sitscope.showing.losses import loss_figure
 from sitscope.showing.missing import missing_figure
 from sitscope.showing.overview import overview_figure
+from sitscope.showing.pair import most_telling, pair_figure
 from sitscope.showing.profile import HOLLOW, hollow_dates, profile_figure
 from sitscope.showing.scene import peak_date_figure, scene_figure
+from sitscope.showing.sizes import sweep_figure
 from sitscope.showing.story import Group, chosen_groups, date_strength, flows, groups
 from sitscope.showing.trust import best, named
+from sitscope.showing.verdicts import Scene, drawn_pairs, pair_sentence
 from sitscope.showing.words import listed, many, percent, span, strongest_days
 
 UNITS = {"path": ", in units of the embedding", "letter": ""}
@@ -49,16 +56,24 @@ def plates(findings: Findings) -> Iterator[Plate]:
     yield _confusion(findings)
     yield _embedding(findings)
     yield _clusters(findings)
-    yield _overview(findings)
-    if findings.maps is not None:
+    if findings.apart:
+        yield _apart(findings)
+    if findings.origin is None:
+        yield _overview(findings)
+    if findings.origin is None and findings.maps is not None:
         yield _peak_dates(findings)
     for group in shown_groups(findings):
         for band in findings.bands:
             yield _profile(findings, group, band)
             if findings.letter is not None and band == findings.bands[0]:
                 yield _profile(findings, group, band, "letter")
+    yield from _pairs(findings)
     if findings.evaluation is not None:
         yield _fidelity(findings, findings.evaluation)
+    if findings.sweep is not None:
+        yield _sweep(findings.sweep)
+    if findings.comparison is not None:
+        yield _comparison(findings.comparison)
     if any(len(values) for values in findings.losses.values()):
         yield _losses(findings)
 
@@ -92,8 +107,9 @@ def _missing(findings: Findings) -> Plate:
 
 def _scene(findings: Findings) -> Plate:
     assert findings.maps is not None
+    below = "one acquisition" if findings.origin is None else "the first principal component of the embedding"
     caption = (
-        "Left: one acquisition in grey, the fields over it coloured by class; fields with a dark outline are test "
+        f"Left: {below} in grey, the fields over it coloured by class; fields with a dark outline are test "
         "fields, unused fields are not filled. Right: the class of each pixel's cluster; white is nodata."
     )
     alt = f"Two maps side by side: the fields by class, and the predicted class of every pixel, {_classes(findings)}."
@@ -115,7 +131,8 @@ def _embedding(findings: Findings) -> Plate:
     plane = " seen in the plane of its first two principal components" if findings.dims > 2 else ""
     caption = (
         f"Each point is the embedding of one series{plane}. Left, coloured by class; right, by cluster, with the "
-        "clusters' centres numbered. The axes have no unit, and another seed may turn or mirror them."
+        "clusters' centres numbered. The axes have no unit, and "
+        f"{'another seed may turn or mirror them' if findings.origin is None else 'their signs are arbitrary'}."
     )
     if findings.dims == 1:
         caption = (
@@ -134,6 +151,12 @@ def _clusters(findings: Findings) -> Plate:
     won = sorted({name for name in findings.assigned if name})
     alt = f"Stacked bars of {many(findings.clusters, 'cluster')}, which stand for {listed(won) or 'no class'}."
     return Plate("clusters", cluster_figure(findings.votes, findings.assigned), caption, alt)
+
+
+def _apart(findings: Findings) -> Plate:
+    pairs = findings.apart or ()
+    alt = f"Curves of differences over time. {pairs[0].said()}"
+    return Plate("apart", apart_figure(pairs), apart_caption(pairs), alt)
 
 
 FILLED = "more than half of the class's series have no value of that acquisition, and it is filled in time."
@@ -184,6 +207,21 @@ def _profile(findings: Findings, group: Group, band: str, other: str = "") -> Pl
     return Plate(plate_name(group, band, other), figure, caption, alt)
 
 
+def _pairs(findings: Findings) -> Iterator[Plate]:
+    """Why the pairs that matter most are confused."""
+    for i, pair in enumerate(drawn_pairs(findings), start=1):
+        scene = Scene.of(findings)
+        band = findings.bands[most_telling(pair)]
+        caption = (
+            f"Top: mean {band} of the test series; larger markers matter more. Middle: the difference of the means "
+            f"over {pair.fields[0]} and {pair.fields[1]} fields, training and test, with its 95 % interval; filled "
+            f"markers part the two. Bottom: importance by {named(scene.method)}, mean of the two classes. Colours run "
+            "through all three: yellow, missed; grey, shared; green, used."
+        )
+        figure = pair_figure(pair, findings.profiles, findings.dates, findings.bands, findings.units, scene.method)
+        yield Plate(f"why_{i}", figure, caption, pair_sentence(pair, scene))
+
+
 def _explained(table: pd.DataFrame) -> str:
     most = int(table.n_explained.max())
     return "" if (table.n_explained == table.n).all() else f" Importance is the mean over at most {most} of the series."
@@ -203,6 +241,26 @@ def _fidelity(findings: Findings, evaluation: pd.DataFrame) -> Plate:
     methods = many(evaluation.method.nunique(), "method")
     alt = f"Dots with intervals for each of {methods}. {best(evaluation, findings.method)}"
     return Plate("fidelity", fidelity_figure(evaluation, findings.method), caption, alt)
+
+
+def _sweep(sweep: pd.DataFrame) -> Plate:
+    caption = (
+        "Left: scores on test fields by size of the embedding; small points are single seeds, lines join their means. "
+        "Middle: of the acquisitions that part confused classes and that the smallest embedding does not look at, the "
+        "share that each size looks at, with any dimension (bars) or with the margin between the two classes "
+        "(diamonds). Right: whether two dimensions of an embedding, and two trainings of it, look at the same "
+        "acquisitions: 1 is the same."
+    )
+    return Plate("sweep", sweep_figure(sweep), caption, f"Three panels over the size of the embedding. {advice(sweep)}")
+
+
+def _comparison(comparison: pd.DataFrame) -> Plate:
+    caption = (
+        "Means over field-wise splits with 95 % intervals; ticks are single splits. Hollow: methods that are told the "
+        "classes. In bold: the method of this run."
+    )
+    alt = f"Dots with intervals for each of {many(comparison.method.nunique(), 'method')}. {standing(comparison)}"
+    return Plate("compare", comparison_figure(comparison), caption, alt)
 
 
 def _losses(findings: Findings) -> Plate:

@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from sitscope.showing import trust, words
+from sitscope.showing import cure, trust, verdicts, words
 from sitscope.showing.findings import Findings
 from sitscope.showing.plates import Plate, plate_name, plates, shown_groups
 from sitscope.showing.story import Group, contrast, date_strength, field_counts, flows, row_shares, tested
@@ -35,10 +35,23 @@ def write_report(path: Path, findings: Findings, drawn: Iterable[Plate] | None =
 
     drawn: the figures, if they were drawn already; `plates(findings)` if not said.
     """
-    environment = Environment(
+    pictures = {plate.name: picture(plate) for plate in drawn or plates(findings)}
+    page = (
+        environment()
+        .get_template("report.html")
+        .render(findings=findings, pictures=pictures, many=words.many, span=words.span, doi=DOI, **_facts(findings))
+    )
+    path = Path(path)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def environment() -> Environment:
+    """Where the pages are made: every value escaped, none missing, numbers and dates in words."""
+    made = Environment(
         loader=PackageLoader("sitscope.showing"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(
+    made.filters.update(
         percent=words.percent,
         count=words.count,
         day=words.day,
@@ -46,16 +59,10 @@ def write_report(path: Path, findings: Findings, drawn: Iterable[Plate] | None =
         some=words.some,
         number=words.number,
     )
-    pictures = {plate.name: _picture(plate) for plate in drawn or plates(findings)}
-    page = environment.get_template("report.html").render(
-        findings=findings, pictures=pictures, many=words.many, span=words.span, doi=DOI, **_facts(findings)
-    )
-    path = Path(path)
-    path.write_text(page, encoding="utf-8")
-    return path
+    return made
 
 
-def _picture(plate: Plate) -> dict[str, Any]:
+def picture(plate: Plate) -> dict[str, Any]:
     """What an img element needs: the figure itself in a data address, its size on the page, and its words."""
     wide, high = plate.figure.get_size_inches() * 96
     kind, data = "svg+xml", svg(plate.figure)
@@ -96,8 +103,10 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "interval": _interval(findings.dates),
         "missing": _missing(findings),
         "fields": field_counts(findings).sum().to_dict(),
+        "why": verdicts.told(findings),
         "trust": _trust(findings),
-        "settings": list(_flat(findings.settings)),
+        "cure": cure.facts(findings),
+        "settings": list(flat(findings.settings)),
     }
 
 
@@ -109,15 +118,28 @@ def _chapters(findings: Findings) -> list[tuple[int, str, str]]:
         "confusion": "Which classes are confused",
         "clusters": "Embedding and clusters",
         "importance": "Which acquisitions matter",
+        "why": "Why are they confused?",
         "trust": "How far to trust this",
+        "sweep": "A larger embedding",
+        "compare": "Other methods",
         "training": "The training",
         "method": "How to read this",
         "settings": "Settings",
     }
     if findings.maps is None:
         del titles["map"]
+    if findings.diagnosis is None:
+        del titles["why"]
     if findings.fidelity is None and findings.evaluation is None:
         del titles["trust"]
+    for anchor, table in (("sweep", findings.sweep), ("compare", findings.comparison)):
+        if table is None:
+            del titles[anchor]
+    if findings.origin is not None:
+        ours = {"apart": "Where the images part them"} if findings.apart else {}
+        ours["unknown"] = "What cannot be said"
+        there = {name: titles[name] for name in ("data", "map", "confusion", "clusters") if name in titles}
+        titles = there | ours | {"settings": titles["settings"]}
     return [(number, anchor, title) for number, (anchor, title) in enumerate(titles.items(), start=1)]
 
 
@@ -203,11 +225,11 @@ def _missing(findings: Findings) -> str:
     )
 
 
-def _flat(settings: Mapping[str, Any], outer: str = "") -> Iterable[tuple[str, str]]:
+def flat(settings: Mapping[str, Any], outer: str = "") -> Iterable[tuple[str, str]]:
     """Nested settings as rows of name and value."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{outer}{key}.")
+            yield from flat(value, f"{outer}{key}.")
         elif isinstance(value, list | tuple):
             yield f"{outer}{key}", ", ".join(map(str, value))
         else:

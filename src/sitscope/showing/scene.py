@@ -147,7 +147,8 @@ def _scale(figure: Figure, panels: Sequence[Axes], image: AxesImage, band: xr.Da
         image, ax=list(panels), orientation="horizontal", aspect=40, shrink=0.45, anchor=(0.0, 1.0), pad=0.02
     )
     bar.outline.set_visible(False)
-    bar.set_label(band_label(name, str(band.attrs.get("units", "1"))), fontsize=SMALL)
+    said = band_label(name, str(band.attrs.get("units", "1")))
+    bar.set_label(said[:1].upper() + said[1:], fontsize=SMALL)
 
 
 def _fields(axes: Axes, fields: gpd.GeoDataFrame, colours: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 
 def percent(share: float) -> str:
@@ -113,8 +113,14 @@ def stretches(strength: Float[np.ndarray, " t"], share: float = 0.2) -> list[tup
     if not np.any(strength > 0):
         return []
     floor = np.sort(strength)[-max(1, round(share * len(strength)))]
-    marked = (strength >= floor) & (strength > 0)
+    return _runs((strength >= floor) & (strength > 0), strength)
+
+
+def _runs(marked: Bool[np.ndarray, " t"], strength: Float[np.ndarray, " t"]) -> list[tuple[int, int]]:
+    """At most three stretches of marked acquisitions, those with the largest sum, single gaps bridged, in order."""
     inside = np.flatnonzero(marked)
+    if not len(inside):
+        return []
     breaks = np.flatnonzero(np.diff(inside) > 2)
     runs = [(int(part[0]), int(part[-1])) for part in np.split(inside, breaks + 1)]
     strongest = sorted(runs, key=lambda run: -float(strength[run[0] : run[1] + 1].sum()))[:3]
@@ -128,5 +134,21 @@ def strongest_days(strength: Float[np.ndarray, " t"], dates: Shaped[np.ndarray, 
     >>> strongest_days(np.array([0.0, 5, 4, 0, 0, 0, 3, 0, 0, 0]), dates)
     '3\u20134 Jun'
     """
+    return _said(stretches(strength), dates)
+
+
+def marked_days(
+    marked: Bool[np.ndarray, " t"], strength: Float[np.ndarray, " t"], dates: Shaped[np.ndarray, " t"]
+) -> str:
+    """Marked acquisitions in words: single gaps bridged, and of more than three stretches the strongest.
+
+    >>> dates = np.arange("2017-06-02", "2017-06-12", dtype="datetime64[D]")
+    >>> marked_days(np.arange(10) < 3, np.ones(10), dates)
+    '2\u20134 Jun'
+    """
+    return _said(_runs(marked, strength), dates)
+
+
+def _said(runs: list[tuple[int, int]], dates: Shaped[np.ndarray, " t"]) -> str:
     year = pd.Timestamp(dates[0]).year != pd.Timestamp(dates[-1]).year
-    return listed([span(dates[a], dates[b], year) for a, b in stretches(strength)])
+    return listed([span(dates[a], dates[b], year) for a, b in runs])
