@@ -195,6 +195,9 @@ def test_a_map_that_stopped_goes_on_where_it_was(home: Home, whole: Path, tmp_pa
         map_images(home.run, home.images, out, talk=told, **options)
     marked = sorted((tmp_path / "MAP.partial" / "done").iterdir())
     assert len(marked) == 2
+    for hidden in (".pixels.parquet.x1", "maps/.class.tif.x2"):  # what a kill leaves in the middle of a file
+        (tmp_path / "MAP.partial" / hidden).mkdir(parents=True)
+        (tmp_path / "MAP.partial" / hidden / "begun").write_text("begun")
     first: list[int] = []
     map_images(home.run, home.images, out, talk=lambda stage, n, total: first.append(n), **options)
     assert first[2] > 0  # after "reading images" begins and ends

@@ -127,9 +127,15 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Take away what those who were killed had only begun to write: Zarr renames a chunk when it is whole."""
+    """Take away what those who were killed had only begun to write.
+
+    Zarr renames a chunk when it is whole; tables and GeoTIFFs begin in a hidden folder (`sitscope.cube.whole`).
+    """
     for begun in folder.glob("*.zarr/**/*.partial"):
         begun.unlink(missing_ok=True)
+    for hidden in (*folder.glob(".*"), *folder.glob("maps/.*")):
+        if hidden.is_dir() and not hidden.is_symlink():
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def clear(folder: Path) -> None:
