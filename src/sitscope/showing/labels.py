@@ -3,7 +3,6 @@
 f fields that were judged, m classes, c bands, t acquisitions.
 """
 
-import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 from jaxtyping import Float, Int
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
@@ -24,8 +22,9 @@ from sitscope.showing import words
 from sitscope.showing.axes import band_label, date_axis, days_of
 from sitscope.showing.colours import ACCENT, INK, MUTED, RULE
 from sitscope.showing.plates import Plate
+from sitscope.showing.report import environment, picture
 from sitscope.showing.scene import length_bar, outline
-from sitscope.showing.style import SMALL, WIDTH_IN, save, styled, svg
+from sitscope.showing.style import SMALL, WIDTH_IN, save, styled
 
 SHOWN = 6
 """Fields whose series are drawn, the most suspicious."""
@@ -203,21 +202,22 @@ def write_label_report(folder: Path, findings: LabelFindings) -> Path:
     drawn = list(label_plates(findings))
     for plate in drawn:
         save(plate.figure, folder / "figures", plate.name)
-    environment = Environment(
-        loader=PackageLoader("sitscope.showing"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters.update(count=words.count, some=words.some, percent=words.percent)
-    page = environment.get_template("labels.html").render(
-        findings=findings,
-        pictures=[_picture(plate) for plate in drawn],
-        relabel=_rows(findings, "relabel"),
-        look=_rows(findings, "look"),
-        counts={name: int((findings.table.proposal == name).sum()) for name in LOOKS},
-        left_out=[
-            words.many(number, f"field of {name}", f"fields of {name}") for name, number in findings.left_out.items()
-        ],
-        listed=LISTED,
-        many=words.many,
+    page = (
+        environment()
+        .get_template("labels.html")
+        .render(
+            findings=findings,
+            pictures={plate.name: picture(plate) for plate in drawn},
+            relabel=_rows(findings, "relabel"),
+            look=_rows(findings, "look"),
+            counts={name: int((findings.table.proposal == name).sum()) for name in LOOKS},
+            left_out=[
+                words.many(number, f"field of {name}", f"fields of {name}")
+                for name, number in findings.left_out.items()
+            ],
+            listed=LISTED,
+            many=words.many,
+        )
     )
     path = folder / "labels.html"
     path.write_text(page, encoding="utf-8")
@@ -229,10 +229,3 @@ def _rows(findings: LabelFindings, proposal: str) -> list[dict[str, Any]]:
     some = findings.table[findings.table.proposal == proposal].sort_values("suspicion", ascending=False, kind="stable")
     columns = ["field", "label", "proposed", "confidence", "why", "dates"]
     return [dict(zip(columns, row, strict=True)) for row in some[columns].itertuples(index=False)]
-
-
-def _picture(plate: Plate) -> dict[str, Any]:
-    wide, high = plate.figure.get_size_inches() * 96
-    data = base64.b64encode(svg(plate.figure)).decode("ascii")
-    size = {"width": round(wide), "height": round(high)}
-    return {"src": f"data:image/svg+xml;base64,{data}", "caption": plate.caption, "alt": plate.alt, **size}
