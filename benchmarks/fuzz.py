@@ -32,8 +32,9 @@ def once(name: str, example: Path, seed: int, work: Path) -> tuple[str, str] | N
     """Spoil a copy of the example and read it: None where all is well, else what broke where, and what it said."""
     from benchmarks.readers import READERS
 
-    from sitscope.errors import BadInput
+    from sitscope import errors
 
+    home = Path(errors.__file__).parent
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(example, work)
     with warnings.catch_warnings():
@@ -41,11 +42,11 @@ def once(name: str, example: Path, seed: int, work: Path) -> tuple[str, str] | N
         READERS[name].change(work, random.Random(seed))
         try:
             READERS[name].read(work)
-        except BadInput as error:
+        except errors.BadInput as error:
             # said in full sentences, not too long for a terminal
             return None if error.message and len(str(error)) < 4000 else ("a refusal of thousands of characters", "")
         except Exception as error:  # noqa: BLE001 - that is what is looked for
-            ours = [f for f in traceback.extract_tb(error.__traceback__) if "sitscope" in f.filename]
+            ours = [f for f in traceback.extract_tb(error.__traceback__) if home in Path(f.filename).parents]
             where = f"{Path(ours[-1].filename).name}:{ours[-1].name}" if ours else "outside"
             return f"{type(error).__name__} in {where}", str(error)[:150]
     return None
