@@ -57,10 +57,7 @@ def write_checkup(found: "Checkup") -> None:
     console = _console()
     for title, rows in (
         ("What is there", [("", ""), *found.there.items()]),
-        (
-            "Dates",
-            [("date", "orbit", "missing"), *((d["date"], d["orbit"], f"{d['missing']:.1%}") for d in found.dates)],
-        ),
+        ("Dates", [("date", "orbit", "missing"), *(_date(row) for row in found.dates)]),
         ("Classes", [("class", "fields", "too small", "pixels"), *(_counts(row) for row in found.classes)]),
         ("Problems", [("", "", ""), *((p.severity, p.argument, as_options(p.message)) for p in found.problems)]),
     ):

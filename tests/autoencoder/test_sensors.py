@@ -217,6 +217,11 @@ def test_mistakes_are_told(x: list[np.ndarray], small: Settings, mistake: str) -
         fit_sensors(change(x), sensors, small, **options)
 
 
+def test_a_network_without_convolutions_has_no_branches(x: list[np.ndarray], small: Settings) -> None:
+    with pytest.raises(BadInput, match="settings: each sensor has convolutions, and filters has none"):
+        fit_sensors(x, SENSORS, small.dense())
+
+
 def test_named_series_must_be_the_sensors_own(fused: Fused, x: list[np.ndarray]) -> None:
     def named(sensor: Sensor, values: np.ndarray) -> xr.DataArray:
         coords = {"band": list(sensor.bands), "time": sensor.dates.astype("datetime64[ns]")}

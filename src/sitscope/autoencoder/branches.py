@@ -55,6 +55,8 @@ def checked(sensors: Sequence[Sensor], join: Join, settings: Settings) -> tuple[
     """
     if not sensors:
         raise BadInput("sensors", "there is no sensor. Give one or more, each with its series.")
+    if not settings.filters:
+        raise BadInput("settings", "each sensor has convolutions, and filters has none. Give one or more.")
     found = tuple(_one(sensor) for sensor in sensors)
     names = [sensor.name for sensor in found]
     if double := next((name for i, name in enumerate(names) if name in names[:i]), None):

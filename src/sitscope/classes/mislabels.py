@@ -31,8 +31,6 @@ SURE = 0.15
 MOST, PART = 0.5, 0.25
 """Shares of the series of a field that are most of it, and a part of it."""
 
-PROPOSALS = ("clean", "look", "relabel")
-
 
 def in_folds(label: Int[np.ndarray, " f"], folds: int, seed: int) -> Int[np.ndarray, " f"]:
     """The fold of each field, each class spread evenly: no field is judged by an autoencoder that has seen it.
