@@ -175,18 +175,6 @@ class Branches(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-class Weighed(nn.Module):
-    """A network whose squared errors weigh `root` squared each: what it reads and gives is multiplied by root."""
-
-    def __init__(self, network: Branches, root: Float[Tensor, " p"]) -> None:
-        super().__init__()
-        self.network, self.root = network, root
-
-    def forward(self, x: Float[Tensor, "n 1 p"]) -> Float[Tensor, "n 1 p"]:
-        """Reconstruct."""
-        return self.network(x / self.root) * self.root
-
-
 def each_alike(sensors: Sequence[Sensor]) -> Float[Tensor, " p"]:
     """Roots of the weights with which every sensor, be its values many or few, has the same share of the error.
 

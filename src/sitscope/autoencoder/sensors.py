@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
-from torch import nn
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
 
-from sitscope.autoencoder.branches import Join, Sensor, Weighed, checked, each_alike, laid_out
+from sitscope.autoencoder.branches import Join, Sensor, checked, each_alike, laid_out
 from sitscope.autoencoder.fitted import Values
 from sitscope.autoencoder.fused import Fused, as_arrays, rows
 from sitscope.autoencoder.network import Settings
-from sitscope.autoencoder.training import Progress, held_out, learn, scaling
+from sitscope.autoencoder.training import Loss, Progress, held_out, learn, scaling
 from sitscope.errors import BadInput
 
 
@@ -64,12 +64,9 @@ def fit_sensors(
         torch.manual_seed(seed)
         network, _ = laid_out(sensors, join, settings)
         z, out = rows(values, mean, std), torch.as_tensor(held)
-        learner: nn.Module = network
-        if balance:
-            root = each_alike(sensors)
-            learner, z = Weighed(network, root), z * root
         train, rest = z[~out], z[out]
-        losses, best = learn(learner, (train, train), (rest, rest), settings, nn.functional.mse_loss, progress)
+        loss = weighed(each_alike(sensors)) if balance else nn.functional.mse_loss
+        losses, best = learn(network, (train, train), (rest, rest), settings, loss, progress)
     return Fused(
         network=network.eval().requires_grad_(False),
         sensors=sensors,
@@ -102,3 +99,17 @@ def _scaling(x: np.ndarray, sensor: Sensor) -> tuple[np.ndarray, np.ndarray]:
         return scaling(x, sensor.bands)
     except BadInput as error:
         raise BadInput(error.argument, f"sensor {sensor.name}: {error.message}") from None
+
+
+def weighed(root: Float[Tensor, " p"]) -> Loss:
+    """Squared errors that weigh `root` squared each.
+
+    >>> loss = weighed(torch.tensor([1.0, 2.0]))
+    >>> float(loss(torch.tensor([[[1.0, 1.0]]]), torch.zeros(1, 1, 2)))
+    2.5
+    """
+
+    def loss(back: Tensor, wanted: Tensor, reduction: str = "mean") -> Tensor:
+        return nn.functional.mse_loss(back * root, wanted * root, reduction=reduction)
+
+    return loss
