@@ -16,6 +16,7 @@ from xarray.core import indexing
 
 from sitscope.cube import names
 from sitscope.cube.grid import Grid, by_grid, one_grid
+from sitscope.cube.lazily import asked
 from sitscope.cube.names import few
 from sitscope.cube.pictures import block_of, picture, require_measured
 from sitscope.errors import BadInput, attempt
@@ -217,22 +218,18 @@ class Stack(BackendArray):
         self.dtype = np.dtype("float32")
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+        return asked(key, self.shape, self._read)
 
-    def _read(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
+    def _read(self, times: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Window of the layers asked for: each file is opened once, and only the blocks under the window are read."""
-        times, rows, columns = (np.arange(n)[k] for k, n in zip(key, self.shape, strict=True))
-        lacking = tuple(0 if np.ndim(axis) == 0 else slice(None) for axis in (times, rows, columns))
-        times, rows, columns = np.atleast_1d(times), np.atleast_1d(rows), np.atleast_1d(columns)
         out = np.empty((times.size, rows.size, columns.size), "float32")
-        if out.size:
-            window = Window(columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
-            within = np.ix_(rows - rows.min(), columns - columns.min())
-            for path, positions in self._by_file(times).items():
-                layers = [self.layers[times[position]] for position in positions]
-                for position, values in zip(positions, _values(path, layers, window), strict=True):
-                    out[position] = values[within]
-        return np.asarray(out[lacking])
+        window = Window(columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+        within = np.ix_(rows - rows.min(), columns - columns.min())
+        for path, positions in self._by_file(times).items():
+            layers = [self.layers[times[position]] for position in positions]
+            for position, values in zip(positions, _values(path, layers, window), strict=True):
+                out[position] = values[within]
+        return out
 
     def _by_file(self, times: np.ndarray) -> Mapping[str, list[int]]:
         files: dict[str, list[int]] = {}

@@ -20,6 +20,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from sitscope.cube.grid import Grid
+from sitscope.cube.lazily import asked
 from sitscope.cube.names import radar_band, units_in
 from sitscope.cube.target import target
 from sitscope.errors import BadInput
@@ -135,28 +136,24 @@ class Warped(BackendArray):
         self.dtype = np.dtype("float32")
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+        return asked(key, self.shape, self._read)
 
-    def _read(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
-        times, rows, columns = (np.arange(n)[k] for k, n in zip(key, self.shape, strict=True))
-        lacking = tuple(0 if np.ndim(axis) == 0 else slice(None) for axis in (times, rows, columns))
-        times, rows, columns = np.atleast_1d(times), np.atleast_1d(rows), np.atleast_1d(columns)
+    def _read(self, times: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         out = np.full((times.size, rows.size, columns.size), np.nan, "float32")
-        if out.size:
-            tiles = [(y, x) for y in _tiles(rows, self.shape[1]) for x in _tiles(columns, self.shape[2])]
-            corner = tiles[0][0].start, tiles[0][1].start
-            within = np.ix_(rows - corner[0], columns - corner[1])
-            for part in self.parts:
-                dates = [(i, part.positions.index(int(time))) for i, time in enumerate(times) if time in part.positions]
-                for i, values in _onto(part, self.place, tiles, dates):
-                    out[i] = np.where(np.isnan(out[i]), values[within], out[i])
-        return np.asarray(out[lacking])
+        tiles = [(y, x) for y in _tiles(rows, self.shape[1]) for x in _tiles(columns, self.shape[2])]
+        corner = tiles[0][0].start, tiles[0][1].start
+        within = np.ix_(rows - corner[0], columns - corner[1])
+        for part in self.parts:
+            dates = [(i, part.positions.index(int(time))) for i, time in enumerate(times) if time in part.positions]
+            for i, values in _onto(part, self.place, tiles, dates):
+                out[i] = np.where(np.isnan(out[i]), values[within], out[i])
+        return out
 
 
-def _tiles(asked: np.ndarray, size: int) -> list[slice]:
+def _tiles(numbers: np.ndarray, size: int) -> list[slice]:
     """The tiles under these rows or columns. GDAL bends a tile along straight lines, so tiles must not depend on what
     is asked, or blocks of another size would have other values."""
-    first, last = int(asked.min()) // TILE, int(asked.max()) // TILE
+    first, last = int(numbers.min()) // TILE, int(numbers.max()) // TILE
     return [slice(i * TILE, min((i + 1) * TILE, size)) for i in range(first, last + 1)]
 
 

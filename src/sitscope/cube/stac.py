@@ -17,6 +17,7 @@ from xarray.core import indexing
 
 from sitscope.cube import catalog
 from sitscope.cube.grid import Grid
+from sitscope.cube.lazily import asked
 from sitscope.cube.names import few
 from sitscope.cube.shots import Shot, shots
 from sitscope.errors import BadInput
@@ -123,20 +124,16 @@ class Slices(BackendArray):
         self.dtype = np.dtype("float32")
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+        return asked(key, self.shape, self._read)
 
-    def _read(self, key: tuple[int | slice | np.ndarray, ...]) -> np.ndarray:
-        times, rows, columns = (np.arange(n)[k] for k, n in zip(key, self.shape, strict=True))
-        lacking = tuple(0 if np.ndim(axis) == 0 else slice(None) for axis in (times, rows, columns))
-        times, rows, columns = np.atleast_1d(times), np.atleast_1d(rows), np.atleast_1d(columns)
+    def _read(self, times: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         out = np.full((times.size, rows.size, columns.size), np.nan, "float32")
-        if out.size:
-            whole = GeoBox(self.shape[1:], self.grid.transform, str(self.grid.crs))
-            window = whole[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-            within = np.ix_(rows - rows.min(), columns - columns.min())
-            for position, time in enumerate(times):
-                out[position] = _mosaic(self.dates[time], window)[within]
-        return np.asarray(out[lacking])
+        whole = GeoBox(self.shape[1:], self.grid.transform, str(self.grid.crs))
+        window = whole[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        within = np.ix_(rows - rows.min(), columns - columns.min())
+        for position, time in enumerate(times):
+            out[position] = _mosaic(self.dates[time], window)[within]
+        return out
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         return ("sitscope.Slices", self.dates, self.grid)
