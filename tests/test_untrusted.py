@@ -168,6 +168,15 @@ def test_nothing_is_written_through_a_link(
     assert not victim.is_file() or victim.read_text() == "mine"
 
 
+@pytest.mark.parametrize("said", ['{"title": "x', "[" * 100_000, "\x00"])
+def test_a_run_json_that_is_none_is_refused_by_whoever_reads_it(ran: Path, said: str) -> None:
+    """The first was found by fuzzing: the series were asked for before run.json had been looked at."""
+    (ran / "run.json").write_text(said)
+    for read in (RunFolder(ran).findings, RunFolder(ran).facts, RunFolder(ran).series):
+        with pytest.raises(BadInput, match="holds no whole run"):
+            read()
+
+
 def test_links_within_a_folder_and_to_it_are_followed(ran: Path) -> None:
     (ran / "again").symlink_to(ran / "model")
     link = ran.parent / "LINK"

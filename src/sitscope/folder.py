@@ -129,7 +129,8 @@ class RunFolder:
         if not (self.path / "run.json").exists():
             raise BadInput("run", f"{self.path} holds no run. Name the folder of a finished run.")
         require_own(self.path, "run")
-        self._require_encoder()
+        with self._whole():
+            self._require_encoder()
         if not (self.path / "series.zarr").exists():
             raise BadInput(
                 "run",
@@ -174,7 +175,7 @@ class RunFolder:
             yield
         except BadInput:
             raise
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, CRSError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, CRSError) as error:
             why = str(error) or type(error).__name__
             raise BadInput(
                 "run", f"{self.path} holds no whole run ({why}). Name the folder of a finished run."
